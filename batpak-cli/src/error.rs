@@ -1,0 +1,199 @@
+//! Why a verb was not carried out, and the exit code that says so.
+//!
+//! Invariant: each error has exactly one exit code, and no message holds a passphrase, a key or a payload.
+
+use std::{error::Error, io, path::PathBuf, process::ExitCode};
+
+use batpak_store::{AppendError, EventId, OpenError, ReadError};
+use serde_json::{Map, Value};
+
+use crate::import::ImportError;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The answer is no.
+    No = 1,
+    /// The command or its input is wrong.
+    Usage = 2,
+    /// The store or the disk refused.
+    Refused = 3,
+}
+
+impl Exit {
+    /// Returns the number that the shell sees.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the code that `main` ends with.
+    pub fn code(self) -> ExitCode {
+        ExitCode::from(self.number())
+    }
+}
+
+/// Why a verb was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command line could not be read; the text is clap's.
+    #[error("{0}")]
+    Command(String),
+    /// Flags do not go together, or one is missing.
+    #[error("{0}")]
+    Flags(&'static str),
+    /// The variable that should hold the passphrase is not set, or empty.
+    #[error("the environment variable {variable}, named by --passphrase-env, is not set or is empty")]
+    PassphraseUnset { variable: String },
+    /// The store is sealed under a passphrase, and none was given.
+    #[error(
+        "the store is sealed under a passphrase: put it into an environment variable and name that with --passphrase-env VAR"
+    )]
+    PassphraseNeeded,
+    /// The store is sealed under a key file, and where that is was not recorded.
+    #[error("the store is sealed under a key file, and its place is not recorded: name it with --key-file PATH")]
+    KeyFileNeeded,
+    /// The root secret is with a provider that only a program can bring.
+    #[error("the root secret of this store is kept by a provider that the command line does not have")]
+    ProviderUnknown,
+    /// What was to be appended could not be read.
+    #[error("cannot read {}", path.display())]
+    Input { path: PathBuf, source: io::Error },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// A file of the command's own could not be made or measured.
+    #[error("cannot use {}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    /// No event has the id.
+    #[error("no event has the id {id}")]
+    NotFound { id: EventId },
+    /// The store was verified and is not sound.
+    #[error("the store is not sound: {problems} problems, {lost} payloads lost")]
+    NotSound { problems: u64, lost: u64 },
+    /// The log or the keyset is so damaged that it does not open, and that is the answer to `verify`.
+    #[error("the store is not sound: {}", chain(source))]
+    NotSoundToOpen { source: Box<OpenError> },
+    /// The store did not open.
+    #[error("{}: {}{}", dir.display(), chain(source), advice(source))]
+    Open { dir: PathBuf, source: Box<OpenError> },
+    /// An append was refused.
+    #[error("{}", chain(.0))]
+    Append(Box<AppendError>),
+    /// A read was refused.
+    #[error("{}", chain(.0))]
+    Read(Box<ReadError>),
+    /// An import stopped.
+    #[error(transparent)]
+    Import(Box<ImportError>),
+}
+
+impl CliError {
+    /// Returns the message with its sources.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Input { .. } | Self::Output(_) | Self::Folder { .. } => chain(self),
+            other => other.to_string(),
+        }
+    }
+
+    /// Returns the exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NotFound { .. } | Self::NotSound { .. } | Self::NotSoundToOpen { .. } => Exit::No,
+            Self::Command(_)
+            | Self::Flags(_)
+            | Self::PassphraseUnset { .. }
+            | Self::PassphraseNeeded
+            | Self::KeyFileNeeded => Exit::Usage,
+            Self::Open { source, .. } => open_exit(source),
+            Self::Append(error) => append_exit(error),
+            Self::Import(error) => error.exit(),
+            Self::ProviderUnknown | Self::Input { .. } | Self::Output(_) | Self::Folder { .. } | Self::Read(_) => {
+                Exit::Refused
+            }
+        }
+    }
+
+    /// Returns what the JSON form says beyond message and exit code.
+    pub fn details(&self) -> Map<String, Value> {
+        match self {
+            Self::Import(error) => error.details(),
+            _ => Map::new(),
+        }
+    }
+
+    /// Tells whether standard output was closed by its reader.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<AppendError> for CliError {
+    fn from(error: AppendError) -> Self {
+        Self::Append(Box::new(error))
+    }
+}
+
+impl From<ReadError> for CliError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(Box::new(error))
+    }
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
+}
+
+/// Joins an error's message with those of its sources, each once.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// Returns what to type, where the library's message cannot know it.
+fn advice(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::NotAStore { .. } => " (batpak init makes one)",
+        OpenError::Locked => " (get, read, verify and stats work beside a writer)",
+        OpenError::PlaintextStore => " (leave --key-file and --passphrase-env away)",
+        _ => "",
+    }
+}
+
+fn open_exit(error: &OpenError) -> Exit {
+    match error {
+        OpenError::HintTooLong { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+/// Returns the exit code of a refused append.
+pub fn append_exit(error: &AppendError) -> Exit {
+    match error {
+        AppendError::Conflict { .. }
+        | AppendError::DuplicateInBatch { .. }
+        | AppendError::PartlyRepeated { .. }
+        | AppendError::ScopeShredded
+        | AppendError::UnknownCause { .. } => Exit::No,
+        AppendError::BatchTooLarge { .. }
+        | AppendError::InvalidCauses(_)
+        | AppendError::InvalidTags(_)
+        | AppendError::PayloadTooLarge { .. }
+        | AppendError::ReservedEntity
+        | AppendError::ReservedKind { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}

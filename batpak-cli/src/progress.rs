@@ -1,0 +1,36 @@
+//! Progress of long work, on standard error and only when that is a terminal.
+//!
+//! Invariant: nothing of it reaches standard output, a file or a pipe.
+
+use std::io::{IsTerminal, stderr};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar when the amount of work is known, a counter when it is not.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// Starts to show `what` is done, of `total` when that is known.
+    pub fn start(what: &'static str, total: Option<u64>) -> Self {
+        if !stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let (bar, template) = match total {
+            Some(total) => (ProgressBar::new(total), "{msg} [{bar:30}] {pos}/{len} ({per_sec}, {eta} left)"),
+            None => (ProgressBar::new_spinner(), "{msg} {pos} ({per_sec})"),
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(bar.with_style(style.progress_chars("=> ")).with_message(what))
+    }
+
+    /// Shows how much is done.
+    pub fn set(&self, done: u64) {
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

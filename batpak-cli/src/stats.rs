@@ -1,0 +1,126 @@
+//! `batpak stats`: prints counts and sizes.
+//!
+//! Invariant: it prints nothing that is secret, and no payload is opened.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use batpak_store::Store;
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    error::CliError,
+    init::provider_name,
+    open::Keys,
+    output::{Output, Shown, bytes_human},
+    size::Sizes,
+    time,
+};
+
+/// Print counts and sizes
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// The directory of the store
+    #[arg(value_name = "STORE")]
+    dir: PathBuf,
+}
+
+impl Stats {
+    /// Prints what there is.
+    pub fn run(&self, keys: &Keys, output: &mut Output) -> Result<(), CliError> {
+        let store = keys.open_read_only(&self.dir)?;
+        output.show(&StatsLine::new(&store, Sizes::measure(&self.dir)?))
+    }
+}
+
+/// What `stats` prints.
+#[derive(Debug, Serialize)]
+struct StatsLine {
+    store: String,
+    created: String,
+    encrypted: bool,
+    granularity: Option<String>,
+    provider: Option<&'static str>,
+    provider_hint: String,
+    events: u64,
+    entities: u64,
+    segments: u64,
+    segment_bytes: u64,
+    plaintext_bytes_max: u32,
+    log_bytes: u64,
+    keyset_bytes: u64,
+    index_bytes: u64,
+    clean: bool,
+    keyset: Option<KeysetLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct KeysetLine {
+    epoch: u64,
+    pages: u64,
+    leaves_reserved: u64,
+}
+
+impl StatsLine {
+    fn new(store: &Store, sizes: Sizes) -> Self {
+        let (stats, info) = (store.stats(), store.info());
+        Self {
+            store: stats.store.to_string(),
+            created: time::human(info.created),
+            encrypted: stats.encrypted,
+            granularity: stats.granularity.map(|granularity| granularity.to_string()),
+            provider: stats.provider.map(provider_name),
+            provider_hint: info.provider_hint.clone(),
+            events: stats.events,
+            entities: stats.entities,
+            segments: stats.segments,
+            segment_bytes: info.segment_bytes,
+            plaintext_bytes_max: info.plaintext_bytes_max,
+            log_bytes: sizes.log_bytes,
+            keyset_bytes: sizes.keyset_bytes,
+            index_bytes: stats.index_bytes,
+            clean: store.open_report().clean,
+            keyset: stats.keyset.map(|keyset| KeysetLine {
+                epoch: keyset.epoch,
+                pages: keyset.pages,
+                leaves_reserved: keyset.leaves_reserved,
+            }),
+        }
+    }
+
+    /// Writes who keeps which keys.
+    fn keys_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (Some(granularity), Some(provider)) = (&self.granularity, self.provider) else {
+            return writeln!(out, "payloads     in clear");
+        };
+        writeln!(out, "payloads     sealed, one key per {granularity}")?;
+        writeln!(out, "root secret  {} {}", provider.replace('_', " "), self.provider_hint)?;
+        let Some(keyset) = &self.keyset else { return Ok(()) };
+        writeln!(
+            out,
+            "keyset       epoch {}, {} pages, {} keys reserved, {} on disk",
+            keyset.epoch,
+            keyset.pages,
+            keyset.leaves_reserved,
+            bytes_human(self.keyset_bytes)
+        )
+    }
+}
+
+impl Shown for StatsLine {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "store        {}", self.store)?;
+        writeln!(out, "created      {}", self.created)?;
+        writeln!(out, "events       {} (the store's own too)", self.events)?;
+        writeln!(out, "entities     {} (the store's own too)", self.entities)?;
+        writeln!(out, "log          {} in {} segments", bytes_human(self.log_bytes), self.segments)?;
+        writeln!(out, "index        {} of memory", bytes_human(self.index_bytes))?;
+        self.keys_human(out)?;
+        let closed =
+            if self.clean { "yes" } else { "no: a writer has it open, or was stopped; the next one recovers it" };
+        writeln!(out, "closed       {closed}")
+    }
+}

@@ -1,0 +1,10 @@
+//! Drives the real binary: each verb's answers, exit codes and JSON, and what it does with bad input.
+
+mod demo;
+mod git;
+mod harness;
+mod jsonl;
+mod keys;
+mod killed;
+mod output;
+mod verbs;

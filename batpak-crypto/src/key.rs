@@ -1,0 +1,73 @@
+//! The key of a payload, and the public value that commits to it.
+//!
+//! A payload key seals and opens and does nothing else: its bytes cannot be read, copied, compared or printed.
+
+use core::fmt;
+
+use zeroize::ZeroizeOnDrop;
+
+use crate::secret::Secret;
+use crate::{Aead, DefaultAead, Nonce, OpenFailed, SealFailed, Tag, hex};
+
+#[cfg(test)]
+mod tests;
+
+/// Seals and opens payloads with XChaCha20-Poly1305. Made by [`Leaf::derive`](crate::Leaf::derive); 32 bytes at one
+/// place on the heap, wiped on drop.
+pub struct PayloadKey(Secret);
+
+impl PayloadKey {
+    pub(crate) fn copied(bytes: &[u8]) -> Self {
+        Self(Secret::copied(bytes))
+    }
+
+    /// Turns the plaintext in `buffer` into ciphertext and returns its tag. A nonce is used once with a key.
+    ///
+    /// # Errors
+    /// [`SealFailed`] when the AEAD refuses the message. The buffer may then still hold plaintext: the caller wipes
+    /// it and writes nothing of it.
+    pub fn seal(&self, nonce: &Nonce, aad: &[u8], buffer: &mut [u8]) -> Result<Tag, SealFailed> {
+        DefaultAead::seal_in_place(self.0.bytes(), nonce, aad, buffer)
+    }
+
+    /// Checks the tag and turns the ciphertext in `buffer` into plaintext.
+    ///
+    /// # Errors
+    /// [`OpenFailed`] when the tag does not belong to key, nonce, AAD and ciphertext. The buffer then holds no
+    /// plaintext.
+    pub fn open(&self, nonce: &Nonce, aad: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), OpenFailed> {
+        DefaultAead::open_in_place(self.0.bytes(), nonce, aad, buffer, tag)
+    }
+}
+
+impl fmt::Debug for PayloadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PayloadKey(..)")
+    }
+}
+
+impl ZeroizeOnDrop for PayloadKey {}
+
+/// Commits to a payload key without telling anything of it: public, 32 bytes, stored in the frames that need it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyCommitment([u8; 32]);
+
+impl KeyCommitment {
+    /// Takes the bytes as they stand in a header.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyCommitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex::write(&self.0, f)
+    }
+}

@@ -1,0 +1,71 @@
+//! Payload keys, the punctured key tree and the sealing of the batpak event store.
+//!
+//! You probably want `batpak-store`: it seals every payload for you, keeps the keys durable before anything is
+//! sealed under them, and destroys them on request. This crate is the part of it that only a key holder can do. It
+//! does no I/O, starts no thread and holds no lock; the one thing it asks of the machine is random bytes, through
+//! [`Entropy`].
+//!
+//! Start from [`Tree`]: a page of 4,096 keys that costs 32 random bytes. [`Tree::leaf`] derives a leaf,
+//! [`Leaf::derive`] makes the [`PayloadKey`] of it, and [`Tree::punctured`] makes a tree that derives every leaf but
+//! the ones named. Whoever holds only the punctured tree cannot open what was sealed under a destroyed leaf.
+//!
+//! ```
+//! use batpak_crypto::{Nonce, OsEntropy, Tree, TreeError};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = [7; 16];
+//! let page = Tree::generate(Tree::DEPTH, &OsEntropy)?;
+//! let (key, _commitment) = page.leaf(3)?.derive(&store, 3);
+//!
+//! let nonce = Nonce::generate(&OsEntropy)?;
+//! let mut payload = *b"attack at dawn";
+//! let tag = key.seal(&nonce, b"bound to this", &mut payload)?;
+//! key.open(&nonce, b"bound to this", &mut payload, &tag)?;
+//! assert_eq!(&payload, b"attack at dawn");
+//!
+//! let after = page.punctured([3])?;
+//! assert!(matches!(after.leaf(3), Err(TreeError::Destroyed { leaf: 3 })));
+//! assert!(after.leaf(4).is_ok());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Secret types ([`PayloadKey`], [`Leaf`], [`Node`], [`Tree`], [`TreeCursor`], [`RootSecret`], [`Kek`]) cannot be
+//! cloned, compared or printed, and wipe themselves when they are dropped. Wiping covers the memory that this crate
+//! and the hash and cipher states it uses own; registers, spilled registers and swap are the machine's.
+#![forbid(unsafe_code)]
+
+mod aead;
+mod cursor;
+mod error;
+mod expand;
+mod frontier;
+mod hex;
+mod key;
+mod leaf;
+#[cfg(doctest)]
+mod misuse;
+mod node;
+mod nonce;
+#[cfg(feature = "passphrase")]
+pub mod passphrase;
+mod random;
+mod secret;
+mod subtree;
+mod tree;
+mod wrap;
+
+pub use aead::{Aead, DefaultAead, Portable, TAG_LEN, Tag};
+pub use cursor::TreeCursor;
+#[cfg(feature = "passphrase")]
+pub use error::PassphraseError;
+pub use error::{EntropyError, FrontierDefect, OpenFailed, SealFailed, TreeError};
+pub use frontier::FRONTIER_ENTRY_LEN;
+pub use key::{KeyCommitment, PayloadKey};
+pub use leaf::Leaf;
+pub use node::Node;
+pub use nonce::{NONCE_LEN, NONCES_BUFFERED_MAX, Nonce, NonceBuffer, NonceMode};
+pub use random::{Entropy, OsEntropy};
+pub use subtree::Subtree;
+pub use tree::Tree;
+pub use wrap::{BodyKey, Kek, RootSecret, SecretId, open_body, seal_body};

@@ -1,0 +1,148 @@
+//! A frame as it is read: one encoded event, checked.
+//!
+//! Invariant: a [`Frame`] exists only for bytes whose check matches the place they were read from. Nothing is allocated.
+
+use crate::error::FrameError;
+use crate::hash::{EventHash, StatementDigest, event_hash};
+use crate::header::{Fixed, Header};
+use crate::layout::{
+    CHECK_AT, CHECK_LEN, FIXED_LEN, FLAG_HOLLOW, FLAGS_AT, FLAGS_LEN, FRAME_LEN_AT, FRAME_LEN_LEN, HOLLOW_LEN, ID_AT,
+};
+use crate::statement::FrameSeed;
+
+/// What the first bytes of a place say of the frame there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a place holds a frame, holds none, or is not seen far enough")]
+pub enum FrameLen {
+    /// Nothing was written here: the length is 0.
+    Empty,
+    /// A frame of so many bytes, lengths and caps checked.
+    Len(u32),
+    /// The fixed part is not there yet.
+    NeedsMore,
+}
+
+/// One encoded event, checked, borrowed from its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    bytes: &'a [u8],
+    header: Header<'a>,
+}
+
+impl<'a> Frame<'a> {
+    /// Returns the length of the frame that begins with these bytes, before the frame's check is looked at.
+    ///
+    /// # Errors
+    /// [`FrameError`] when lengths or flags cannot be, or a cap is passed.
+    pub fn peek_len(bytes: &[u8]) -> Result<FrameLen, FrameError> {
+        let Some(len) = bytes.first_chunk::<FRAME_LEN_LEN>() else { return Ok(FrameLen::NeedsMore) };
+        if u32::from_le_bytes(*len) == 0 {
+            return Ok(FrameLen::Empty);
+        }
+        if bytes.len() < FIXED_LEN {
+            return Ok(FrameLen::NeedsMore);
+        }
+        Ok(FrameLen::Len(Fixed::read(bytes)?.frame_len))
+    }
+
+    /// Decodes and checks the frame that begins with these bytes; more may follow.
+    ///
+    /// # Errors
+    /// [`FrameError::Empty`] where nothing was written, [`FrameError::Truncated`] when the bytes end too early,
+    /// [`FrameError::Check`] when they are not what was written at this place, and the other variants for bytes that no
+    /// encoder writes.
+    pub fn decode(bytes: &'a [u8], seed: &FrameSeed) -> Result<Self, FrameError> {
+        if bytes.first_chunk::<FRAME_LEN_LEN>().is_some_and(|len| u32::from_le_bytes(*len) == 0) {
+            return Err(FrameError::Empty);
+        }
+        let fixed = Fixed::read(bytes)?;
+        let frame = bytes
+            .get(..fixed.frame_len as usize)
+            .ok_or(FrameError::Truncated { needed: u64::from(fixed.frame_len), found: bytes.len() as u64 })?;
+        let (header, payload) = frame
+            .split_at_checked(frame.len() - fixed.stored_len() as usize)
+            .ok_or(FrameError::Length { frame_len: fixed.frame_len })?;
+        if header_check(payload_check(payload), seed, header) != fixed.check {
+            return Err(FrameError::Check);
+        }
+        Ok(Self { bytes: frame, header: Header::read(fixed, frame)? })
+    }
+
+    /// Returns the header.
+    #[must_use]
+    pub const fn header(&self) -> &Header<'a> {
+        &self.header
+    }
+
+    /// Returns the payload as stored; none when it was dropped.
+    #[must_use]
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        if self.header.is_hollow() { None } else { self.bytes.get(self.header.header_len..) }
+    }
+
+    /// Returns the frame's length in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns the frame's bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Returns the hash of the payload as stored: computed, or the one that a hollow frame keeps.
+    #[must_use]
+    pub fn event_hash(&self) -> EventHash {
+        match (self.header.hollow_hash, self.payload()) {
+            (Some(kept), _) => kept,
+            (None, payload) => event_hash(payload.unwrap_or_default()),
+        }
+    }
+
+    /// Returns the digest of all that was known before the commit; the payload is hashed for it.
+    #[must_use]
+    pub fn digest(&self) -> StatementDigest {
+        self.digest_with(&self.event_hash())
+    }
+
+    /// Returns the digest, with an event hash that is known already.
+    #[must_use]
+    pub fn digest_with(&self, event_hash: &EventHash) -> StatementDigest {
+        let hollow = if self.header.is_hollow() { HOLLOW_LEN } else { 0 };
+        let end = self.header.header_len - hollow;
+        statement_digest(self.bytes.get(ID_AT..end).unwrap_or_default(), event_hash)
+    }
+}
+
+/// Hashes the header from the id on, its hollow flag cleared, and the event hash.
+pub(crate) fn statement_digest(statement: &[u8], event_hash: &EventHash) -> StatementDigest {
+    const FLAGS: usize = FLAGS_AT - ID_AT;
+    let mut hasher = blake3::Hasher::new();
+    if let Some((before, rest)) = statement.split_at_checked(FLAGS)
+        && let Some((flags, after)) = rest.split_first_chunk::<FLAGS_LEN>()
+    {
+        hasher.update(before);
+        hasher.update(&(u16::from_le_bytes(*flags) & !FLAG_HOLLOW).to_le_bytes());
+        hasher.update(after);
+    }
+    hasher.update(event_hash.as_bytes());
+    StatementDigest::from_bytes(*hasher.finalize().as_bytes())
+}
+
+/// The part of the check that needs no place: over the payload.
+pub(crate) fn payload_check(payload: &[u8]) -> crc32fast::Hasher {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(payload);
+    hasher
+}
+
+/// The rest of the check: seed, frame length, and the header behind the check itself.
+pub(crate) fn header_check(mut payload: crc32fast::Hasher, seed: &FrameSeed, header: &[u8]) -> u32 {
+    payload.update(&seed.to_bytes());
+    payload.update(header.get(FRAME_LEN_AT..CHECK_AT).unwrap_or_default());
+    payload.update(header.get(CHECK_AT + CHECK_LEN..).unwrap_or_default());
+    payload.finalize()
+}

@@ -1,0 +1,257 @@
+//! A frame as it is written: header and payload encoded once, in one allocation of the final size.
+//!
+//! Invariant: what the commit adds touches the header only, so its cost does not grow with the payload.
+
+use std::hint::black_box;
+
+use crate::encryption::PayloadEncryption;
+use crate::error::FrameError;
+use crate::frame::{Frame, header_check, payload_check, statement_digest};
+use crate::hash::{EventHash, StatementDigest, event_hash};
+use crate::header::check_batch;
+use crate::id::EventId;
+use crate::kind::EventKind;
+use crate::layout::{
+    BATCH_LEN, CHAIN_HASH_AT, CHECK_AT, CORRELATION_LEN, DURABLE_MARK_AT, ENCRYPTION_LEN, FIXED_LEN, FLAG_BATCH,
+    FLAG_CAUSES, FLAG_CORRELATION, FLAG_HOLLOW, FLAG_KEY_COMMITMENT, FLAG_SEALED, FLAG_TAGS, FLAGS_AT, FRAME_LEN_AT,
+    HOLLOW_LEN, ID_AT, KEY_COMMITMENT_LEN, PLAINTEXT_BYTES_LIMIT, POSITION_AT, REVISION_AT, SEAL_TAG_LEN, TIME_AT,
+};
+use crate::statement::{BatchPart, FrameSeed, Placement, Statement};
+
+/// A frame that is being made: the payload may be sealed where it stands.
+pub struct FrameBuf {
+    bytes: Vec<u8>,
+    header_len: usize,
+    id: EventId,
+    kind: EventKind,
+    batch: Option<BatchPart>,
+    encryption: Option<PayloadEncryption>,
+}
+
+impl FrameBuf {
+    /// Encodes a statement and copies the plaintext behind it. Where the statement names a key, room for the tag follows.
+    ///
+    /// # Errors
+    /// [`FrameError::PayloadTooLarge`] above [`PLAINTEXT_BYTES_LIMIT`], [`FrameError::Batch`],
+    /// [`FrameError::CommitmentWithoutSeal`]; nothing was allocated.
+    pub fn new(statement: &Statement<'_>, plaintext: &[u8]) -> Result<Self, FrameError> {
+        let limit = u64::from(PLAINTEXT_BYTES_LIMIT);
+        let plaintext_len = u32::try_from(plaintext.len()).ok().filter(|len| *len <= PLAINTEXT_BYTES_LIMIT);
+        let plaintext_len =
+            plaintext_len.ok_or(FrameError::PayloadTooLarge { bytes: plaintext.len() as u64, limit })?;
+        if statement.key_commitment.is_some() && statement.encryption.is_none() {
+            return Err(FrameError::CommitmentWithoutSeal);
+        }
+        if let Some(batch) = statement.batch {
+            check_batch(batch)?;
+        }
+        let tag_len = if statement.encryption.is_some() { SEAL_TAG_LEN } else { 0 };
+        let header_len = header_len(statement);
+        let frame_len = header_len + plaintext.len() + tag_len;
+        let mut bytes = Vec::with_capacity(frame_len);
+        bytes.resize(ID_AT, 0);
+        put_statement(&mut bytes, statement, plaintext_len + tag_len as u32);
+        debug_assert_eq!(bytes.len(), header_len, "the header has the length that was computed");
+        bytes.extend_from_slice(plaintext);
+        bytes.resize(frame_len, 0);
+        let frame_len = u32::try_from(frame_len).expect("the largest frame fits a u32");
+        put(&mut bytes, FRAME_LEN_AT, &frame_len.to_le_bytes());
+        let Statement { id, kind, batch, encryption, .. } = *statement;
+        Ok(Self { bytes, header_len, id, kind, batch, encryption })
+    }
+
+    /// Returns the payload without the room for the tag, to be sealed in place.
+    pub fn plaintext_mut(&mut self) -> &mut [u8] {
+        let end = self.bytes.len() - self.tag_len();
+        self.bytes.get_mut(self.header_len..end).unwrap_or_default()
+    }
+
+    /// Puts the tag behind the ciphertext. Without an encryption in the statement there is no room, and nothing is put.
+    pub fn set_tag(&mut self, tag: &[u8; SEAL_TAG_LEN]) {
+        if self.encryption.is_some() {
+            let at = self.bytes.len() - SEAL_TAG_LEN;
+            put(&mut self.bytes, at, tag);
+        }
+    }
+
+    /// Overwrites the payload with zeros: for a seal that failed.
+    pub fn wipe(&mut self) {
+        if let Some(payload) = self.bytes.get_mut(self.header_len..) {
+            payload.fill(0);
+            black_box(payload);
+        }
+    }
+
+    /// Ends the encoding: hashes what will be stored. No lock is needed for it.
+    #[must_use]
+    pub fn seal_finished(self) -> HashedFrame {
+        let (header, payload) = self.bytes.split_at(self.header_len);
+        let event_hash = event_hash(payload);
+        let digest = statement_digest(header.get(ID_AT..).unwrap_or_default(), &event_hash);
+        HashedFrame { payload_check: payload_check(payload), event_hash, digest, buf: self }
+    }
+
+    const fn tag_len(&self) -> usize {
+        if self.encryption.is_some() { SEAL_TAG_LEN } else { 0 }
+    }
+}
+
+/// Prints no payload: it may still be plaintext.
+impl std::fmt::Debug for FrameBuf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameBuf").field("id", &self.id).field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// A frame that is complete but for what the commit adds.
+#[derive(Debug)]
+pub struct HashedFrame {
+    buf: FrameBuf,
+    event_hash: EventHash,
+    digest: StatementDigest,
+    payload_check: crc32fast::Hasher,
+}
+
+impl HashedFrame {
+    /// Returns the hash of the payload as stored.
+    #[must_use]
+    pub const fn event_hash(&self) -> EventHash {
+        self.event_hash
+    }
+
+    /// Returns the digest of all that is known before the commit.
+    #[must_use]
+    pub const fn digest(&self) -> &StatementDigest {
+        &self.digest
+    }
+
+    /// Returns the event's id.
+    #[must_use]
+    pub const fn id(&self) -> EventId {
+        self.buf.id
+    }
+
+    /// Returns what the event is.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
+        self.buf.kind
+    }
+
+    /// Returns the event's place in its batch.
+    #[must_use]
+    pub const fn batch(&self) -> Option<BatchPart> {
+        self.buf.batch
+    }
+
+    /// Returns key id and nonce, when the payload is ciphertext.
+    #[must_use]
+    pub const fn encryption(&self) -> Option<PayloadEncryption> {
+        self.buf.encryption
+    }
+
+    /// Returns the frame's length in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+    pub const fn len(&self) -> usize {
+        self.buf.bytes.len()
+    }
+
+    /// Adds what the commit decided, and the check for the place that the frame will stand at.
+    #[must_use]
+    pub fn place(self, placement: &Placement, seed: &FrameSeed) -> Vec<u8> {
+        let FrameBuf { mut bytes, header_len, .. } = self.buf;
+        put(&mut bytes, DURABLE_MARK_AT, &placement.durable_mark.to_le_bytes());
+        put(&mut bytes, POSITION_AT, &placement.position.to_le_bytes());
+        put(&mut bytes, REVISION_AT, &placement.revision.to_le_bytes());
+        put(&mut bytes, TIME_AT, &placement.time.as_micros().to_le_bytes());
+        put(&mut bytes, CHAIN_HASH_AT, placement.chain_hash.as_bytes());
+        let check = header_check(self.payload_check, seed, bytes.get(..header_len).unwrap_or_default());
+        put(&mut bytes, CHECK_AT, &check.to_le_bytes());
+        bytes
+    }
+}
+
+/// Makes the hollow form of a frame: the same event without its payload. Digest, chain hash and Merkle leaf stay.
+///
+/// # Errors
+/// Those of [`Frame::decode`]; [`FrameError::AlreadyHollow`].
+pub fn hollow(frame: &[u8], seed: &FrameSeed) -> Result<Vec<u8>, FrameError> {
+    let frame = Frame::decode(frame, seed)?;
+    if frame.header().is_hollow() {
+        return Err(FrameError::AlreadyHollow);
+    }
+    let header_len = frame.header().header_len;
+    let mut bytes = frame.bytes().get(..header_len).unwrap_or_default().to_vec();
+    bytes.extend_from_slice(frame.event_hash().as_bytes());
+    let frame_len = u32::try_from(header_len + HOLLOW_LEN).expect("a header is a few KiB");
+    put(&mut bytes, FRAME_LEN_AT, &frame_len.to_le_bytes());
+    put(&mut bytes, FLAGS_AT, &(frame.header().flags() | FLAG_HOLLOW).to_le_bytes());
+    let check = header_check(payload_check(&[]), seed, &bytes);
+    put(&mut bytes, CHECK_AT, &check.to_le_bytes());
+    Ok(bytes)
+}
+
+/// The length of the header that a statement is encoded to.
+fn header_len(statement: &Statement<'_>) -> usize {
+    let optional = |present: bool, len: usize| if present { len } else { 0 };
+    FIXED_LEN
+        + statement.coordinate.entity().len()
+        + statement.coordinate.scope().len()
+        + optional(statement.correlation.is_some(), CORRELATION_LEN)
+        + statement.causes.part_len()
+        + statement.tags.part_len()
+        + optional(statement.batch.is_some(), BATCH_LEN)
+        + optional(statement.encryption.is_some(), ENCRYPTION_LEN)
+        + optional(statement.key_commitment.is_some(), KEY_COMMITMENT_LEN)
+}
+
+/// Appends the header from the id on.
+fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>, payload_len: u32) {
+    let (entity, scope) = (statement.coordinate.entity(), statement.coordinate.scope());
+    let name_len = |name: &str| u16::try_from(name.len()).expect("a checked name has at most 1,024 bytes");
+    out.extend_from_slice(statement.id.as_bytes());
+    out.extend_from_slice(&flags(statement).to_le_bytes());
+    out.extend_from_slice(&statement.kind.as_u16().to_le_bytes());
+    out.extend_from_slice(&statement.payload_version.to_le_bytes());
+    out.extend_from_slice(&statement.content_type.as_u16().to_le_bytes());
+    out.extend_from_slice(&payload_len.to_le_bytes());
+    out.extend_from_slice(&name_len(entity).to_le_bytes());
+    out.extend_from_slice(&name_len(scope).to_le_bytes());
+    out.extend_from_slice(entity.as_bytes());
+    out.extend_from_slice(scope.as_bytes());
+    if let Some(correlation) = statement.correlation {
+        out.extend_from_slice(correlation.as_bytes());
+    }
+    statement.causes.put_part(out);
+    statement.tags.put_part(out);
+    if let Some(batch) = statement.batch {
+        out.extend_from_slice(&batch.index.to_le_bytes());
+        out.extend_from_slice(&batch.count.to_le_bytes());
+    }
+    if let Some(encryption) = &statement.encryption {
+        out.extend_from_slice(&encryption.key_id.as_u64().to_le_bytes());
+        out.extend_from_slice(&encryption.nonce);
+    }
+    if let Some(commitment) = &statement.key_commitment {
+        out.extend_from_slice(commitment);
+    }
+}
+
+fn flags(statement: &Statement<'_>) -> u16 {
+    let parts = [
+        (FLAG_CORRELATION, statement.correlation.is_some()),
+        (FLAG_CAUSES, !statement.causes.is_empty()),
+        (FLAG_TAGS, !statement.tags.is_empty()),
+        (FLAG_BATCH, statement.batch.is_some()),
+        (FLAG_SEALED, statement.encryption.is_some()),
+        (FLAG_KEY_COMMITMENT, statement.key_commitment.is_some()),
+    ];
+    parts.iter().filter(|(_, present)| *present).fold(0, |flags, (flag, _)| flags | flag)
+}
+
+/// Overwrites a field of the fixed part.
+fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
+    if let Some(place) = bytes.get_mut(at..at + field.len()) {
+        place.copy_from_slice(field);
+    }
+}

@@ -1,0 +1,202 @@
+//! A disk that does little at a time, is interrupted, or is full.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use batpak_format::SegmentEnd;
+use batpak_segment::{Access, DirEntryName, Disk, DiskFile, FileIdentity, make_durable};
+use bytes::Bytes;
+
+use crate::log::{Log, open, open_twice, shown, two_segments};
+use crate::place::Place;
+
+#[derive(Debug, Default)]
+struct Faults {
+    /// Reads and writes do a few bytes at a time, and every third call is interrupted.
+    choppy: bool,
+    /// Bytes that files may still grow by.
+    room: Option<u64>,
+    calls: usize,
+}
+
+impl Faults {
+    /// How many of `len` bytes this call may do.
+    fn allow(&mut self, len: usize) -> io::Result<usize> {
+        self.calls += 1;
+        if !self.choppy {
+            return Ok(len);
+        }
+        if self.calls % 3 == 0 { Err(ErrorKind::Interrupted.into()) } else { Ok(len.min(1 + self.calls * 7 % 97)) }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct FaultyDisk {
+    disk: Arc<dyn Disk>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+impl FaultyDisk {
+    fn place(faults: Faults) -> (Place, Arc<Mutex<Faults>>) {
+        let faults = Arc::new(Mutex::new(faults));
+        let disk = Arc::new(batpak_segment::MemoryDisk::new());
+        (Place::on(Arc::new(FaultyDisk { disk, faults: Arc::clone(&faults) })), faults)
+    }
+
+    fn wrap(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(FaultyFile { file, faults: Arc::clone(&self.faults) })
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create_new(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(self.disk.create_new(path, mode)?))
+    }
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(self.disk.open(path, access)?))
+    }
+    fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+        self.disk.create_dir(path, mode)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntryName>> {
+        self.disk.list(dir)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.disk.exists(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn mode(&self, path: &Path) -> io::Result<u32> {
+        self.disk.mode(path)
+    }
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        self.disk.canonical(path)
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    file: Arc<dyn DiskFile>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+impl DiskFile for FaultyFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let len = self.faults.lock().unwrap().allow(buf.len())?;
+        self.file.read_at(&mut buf[..len], offset)
+    }
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        let mut faults = self.faults.lock().unwrap();
+        let mut len = faults.allow(buf.len())?;
+        let file_len = self.file.len()?;
+        if let Some(room) = faults.room {
+            let fits = usize::try_from((file_len + room).saturating_sub(offset)).unwrap();
+            len = len.min(fits);
+            if len == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+        }
+        let written = self.file.write_at(&buf[..len], offset)?;
+        let growth = self.file.len()? - file_len;
+        faults.room = faults.room.map(|room| room - growth);
+        Ok(written)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn identity(&self) -> io::Result<FileIdentity> {
+        self.file.identity()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+    fn map(&self, len: u64) -> io::Result<Bytes> {
+        self.file.map(len)
+    }
+}
+
+#[test]
+fn choppy_disk_holds_the_same_bytes_in_the_end() {
+    let (choppy, _) = FaultyDisk::place(Faults { choppy: true, ..Faults::default() });
+    let plain = Place::memory();
+    let log = two_segments(&choppy);
+    two_segments(&plain);
+    assert_eq!(choppy.snapshot(), plain.snapshot());
+
+    // A torn tail is found and cut alike.
+    let second = plain.read(2);
+    for place in [&choppy, &plain] {
+        place.put(2, &second[..second.len() - 5]);
+        let (recovered, frames) = open_twice(place);
+        assert_eq!(frames, shown(&log.written[..log.written.len() - 1]));
+        assert!(recovered.torn.is_some());
+    }
+    assert_eq!(choppy.snapshot(), plain.snapshot());
+}
+
+#[test]
+fn full_disk_fails_one_append_which_is_cut_and_appends_go_on() {
+    for ahead in [false, true] {
+        for room in 0..400 {
+            let (place, faults) = FaultyDisk::place(Faults::default());
+            let mut log = Log::create(&place, 1 << 20, ahead);
+            log.append(&[1; 300_000]);
+            log.sync();
+            let end = log.writer.end();
+            faults.lock().unwrap().room = Some(room);
+            let error = log.try_append_batch(&[&[2; 200], &[3; 200]]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StorageFull);
+            log.writer.cut(end).unwrap();
+            assert_eq!((log.writer.end(), log.tail.offset), (end, end));
+            let (recovered, frames) = open(&place);
+            assert_eq!((frames, recovered.torn), (shown(&log.written), None));
+
+            faults.lock().unwrap().room = None;
+            log.append(b"space is back");
+            log.finish(SegmentEnd::Closed);
+            let (recovered, frames) = open_twice(&place);
+            assert_eq!((frames, recovered.torn), (shown(&log.written), None));
+            assert!(recovered.clean_close.is_some());
+        }
+    }
+}
+
+#[test]
+fn full_disk_does_not_ask_for_space_ahead() {
+    let (place, faults) = FaultyDisk::place(Faults::default());
+    let mut log = Log::create(&place, 1 << 20, true);
+    faults.lock().unwrap().room = Some(1_000);
+    log.append(b"fits");
+    let (recovered, frames) = open(&place);
+    assert_eq!((frames, recovered.torn), (shown(&log.written), None));
+}
+
+#[test]
+fn torn_tail_on_a_full_disk_is_cut_without_space() {
+    let (place, faults) = FaultyDisk::place(Faults::default());
+    let log = two_segments(&place);
+    let second = place.read(2);
+    place.put(2, &second[..second.len() - 5]);
+    faults.lock().unwrap().room = Some(0);
+    let (recovered, _) = open(&place);
+    make_durable(place.disk.as_ref(), &place.dir, &recovered).unwrap();
+    let (recovered, frames) = open(&place);
+    assert_eq!((frames, recovered.torn), (shown(&log.written[..log.written.len() - 1]), None));
+}

@@ -1,0 +1,236 @@
+//! The straight line of an append: each step is one call and changes one type.
+//!
+//! Invariant: seal, then fence, then frame. A payload is sealed before it is hashed and framed; [`Fence::pass`](crate::fence::Fence::pass)
+//! alone makes what [`Pipeline::commit`](crate::pipeline::Pipeline) takes; plaintext never leaves this file.
+
+use batpak_crypto::PayloadKey;
+use batpak_format::{
+    BatchPart, Causes, Coordinate, EventId, FrameBuf, HashedFrame, KeyId, PayloadEncryption, Statement,
+    Tags, Timestamp, aad,
+};
+use batpak_keyset::KeyScope;
+
+use crate::{
+    AppendError, Durability, NewEvent, Receipt, Store, Ticket, commit::Committed, keys::LentKey, view::View, writer::Writer,
+};
+
+/// A validated event: its sizes, kind, causes and tags are within bounds, and it has its id.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) event: &'a NewEvent<'a>,
+    pub(crate) id: EventId,
+    pub(crate) causes: Causes,
+    pub(crate) tags: Tags,
+    pub(crate) batch: Option<BatchPart>,
+}
+
+/// A draft with the key that will seal it; without one in a plaintext store.
+#[derive(Debug)]
+pub(crate) struct Keyed<'a> {
+    draft: Draft<'a>,
+    key: Option<LentKey>,
+}
+
+/// An event whose payload is sealed (in a plaintext store: as it is) and hashed, encoded but for what the commit decides.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) frame: HashedFrame,
+    pub(crate) coordinate: Coordinate,
+    pub(crate) causes: Causes,
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) key: Option<SealedUnder>,
+}
+
+/// What remains of a grant when its key has done its work.
+#[derive(Debug)]
+pub(crate) struct SealedUnder {
+    pub(crate) key_id: KeyId,
+    /// Absent for keys that no other event will share.
+    pub(crate) scope: Option<KeyScope>,
+    /// Whether no committed event named the key when it was lent.
+    pub(crate) provisional: bool,
+    pub(crate) wants_publication: bool,
+}
+
+impl Sealed {
+    pub(crate) fn key_id(&self) -> Option<KeyId> {
+        self.key.as_ref().map(|key| key.key_id)
+    }
+
+    /// The key scope of a leaf that the index does not know before the commit.
+    pub(crate) fn minted(&self) -> Option<&KeyScope> {
+        self.key.as_ref().filter(|key| key.provisional)?.scope.as_ref()
+    }
+
+    pub(crate) fn wants_publication(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.wants_publication)
+    }
+}
+
+impl Store {
+    /// Appends an event and returns when it is as durable as the event, or else the store, asks.
+    ///
+    /// An id that is in the log already with the same content is answered with the first receipt, marked as a repeat.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing of the event is in the log, except with [`AppendError::Poisoned`], where reopening decides.
+    pub fn append(&self, event: &NewEvent<'_>) -> Result<Receipt, AppendError> {
+        self.submit(event)?.wait()
+    }
+
+    /// Places an event and returns at once with a ticket to wait on, so that one thread keeps many appends in flight.
+    ///
+    /// The order of the events is that of the calls. Writing begins at the latest with the first wait, `sync`, `close`, or when
+    /// the bytes in flight reach their bound; then a call helps writing before it goes on.
+    ///
+    /// # Errors
+    /// As [`Store::append`]; what fails after placing is told by [`Ticket::wait`].
+    pub fn submit(&self, event: &NewEvent<'_>) -> Result<Ticket<'_>, AppendError> {
+        let writer = self.writer()?;
+        let durability = event.durability.unwrap_or(writer.durability);
+        let draft = writer.validate(event, None)?;
+        if let Some(known) = writer.pipeline.known(&draft.id) {
+            return Ok(Ticket::answered(vec![self.repeat(event, &known, durability)?]));
+        }
+        let sealed = writer.seal(writer.key(draft, self.view())?)?;
+        self.place(writer, vec![sealed], std::slice::from_ref(event), durability)
+    }
+
+    /// Appends events as one: all of them or none, in one segment, under one fence, one commit and one sync.
+    ///
+    /// It is as durable as the strongest of its events asks. A batch whose ids are all in the log with the same content is
+    /// answered with the first receipts, marked as repeats.
+    ///
+    /// # Errors
+    /// As [`Store::append`]; [`AppendError::PartlyRepeated`] when some ids are there and others are not.
+    pub fn append_batch(&self, events: &[NewEvent<'_>]) -> Result<Vec<Receipt>, AppendError> {
+        let writer = self.writer()?;
+        let Some(durability) = events.iter().map(|event| event.durability.unwrap_or(writer.durability)).max() else {
+            return Ok(Vec::new());
+        };
+        let drafts = writer.validate_batch(events)?;
+        if drafts.iter().any(|draft| writer.pipeline.known(&draft.id).is_some()) {
+            return self.repeat_all(writer, drafts.iter().map(|draft| draft.id), events, durability);
+        }
+        let sealed = drafts.into_iter().map(|draft| writer.seal(writer.key(draft, self.view())?));
+        self.place(writer, sealed.collect::<Result<_, _>>()?, events, durability)?.wait_all()
+    }
+
+    /// Steps 5 and 6: fence and commit. An id that got into the log meanwhile is answered as a repeat, outside every lock.
+    fn place(
+        &self,
+        writer: &Writer,
+        sealed: Vec<Sealed>,
+        events: &[NewEvent<'_>],
+        durability: Durability,
+    ) -> Result<Ticket<'_>, AppendError> {
+        let fenced = writer.fence(sealed)?;
+        match writer.commit(fenced, durability)? {
+            Committed::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
+            Committed::Known(ids) => {
+                Ok(Ticket::answered(self.repeat_all(writer, ids.into_iter(), events, durability)?))
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// Step 1: sizes, reserved kind and entity, causes and tags; no lock.
+    fn validate<'a>(&self, event: &'a NewEvent<'a>, batch: Option<BatchPart>) -> Result<Draft<'a>, AppendError> {
+        self.check_process()?;
+        if event.payload.len() > self.plaintext_bytes_max as usize {
+            let bytes = event.payload.len() as u64;
+            return Err(AppendError::PayloadTooLarge { bytes, bytes_max: self.plaintext_bytes_max });
+        }
+        if event.kind.is_reserved() {
+            return Err(AppendError::ReservedKind { kind: event.kind });
+        }
+        if event.coordinate.is_system() {
+            return Err(AppendError::ReservedEntity);
+        }
+        Ok(Draft {
+            event,
+            id: match event.id {
+                Some(id) => id,
+                None => self.fresh_id()?,
+            },
+            causes: Causes::new(event.causes.clone())?,
+            tags: Tags::new(&event.tags)?,
+            batch,
+        })
+    }
+
+    fn validate_batch<'a>(&self, events: &'a [NewEvent<'a>]) -> Result<Vec<Draft<'a>>, AppendError> {
+        let too_large = || AppendError::BatchTooLarge {
+            events: events.len(),
+            bytes: events.iter().map(|event| event.payload.len() as u64).sum(),
+            bytes_max: u64::from(u32::MAX),
+        };
+        let count = u32::try_from(events.len()).map_err(|_| too_large())?;
+        let part = |index| (count > 1).then_some(BatchPart { index, count });
+        events.iter().zip(0..).map(|(event, index)| self.validate(event, part(index))).collect()
+    }
+
+    /// Step 2: the current key of the event's key scope, or a fresh leaf; short locks only.
+    fn key<'a>(&self, draft: Draft<'a>, view: &View) -> Result<Keyed<'a>, AppendError> {
+        let keys = self.keys.as_ref();
+        let key = keys.map(|keys| keys.lend(&draft.event.coordinate, draft.event.kind, draft.id, view));
+        Ok(Keyed { draft, key: key.transpose()? })
+    }
+
+    /// Step 3 and 4: nonce first, then seal in place, then hash what will be stored; no lock.
+    fn seal(&self, keyed: Keyed<'_>) -> Result<Sealed, AppendError> {
+        let Keyed { draft, key } = keyed;
+        let event = draft.event;
+        let nonce = key.as_ref().map(|_| self.nonce()).transpose()?;
+        let encryption = key.as_ref().zip(nonce);
+        let statement = Statement {
+            id: draft.id,
+            kind: event.kind,
+            payload_version: event.payload_version,
+            content_type: event.content_type,
+            coordinate: &event.coordinate,
+            correlation: event.correlation,
+            causes: &draft.causes,
+            tags: &draft.tags,
+            batch: draft.batch,
+            encryption: encryption
+                .as_ref()
+                .map(|(lent, nonce)| PayloadEncryption { key_id: lent.key_id, nonce: *nonce.as_bytes() }),
+            key_commitment: key.as_ref().and_then(|lent| lent.commitment),
+        };
+        let mut frame = FrameBuf::new(&statement, event.payload).map_err(|_| AppendError::SealFailed)?;
+        if let Some((lent, nonce)) = &encryption {
+            seal_in_place(&mut frame, &lent.key, nonce, &statement)?;
+        }
+        Ok(Sealed {
+            frame: frame.seal_finished(),
+            coordinate: event.coordinate.clone(),
+            causes: draft.causes,
+            time: event.time,
+            key: key.map(LentKey::into_sealed_under),
+        })
+    }
+}
+
+/// Seals the payload inside its frame; on a failure the plaintext there is wiped.
+fn seal_in_place(
+    frame: &mut FrameBuf,
+    key: &PayloadKey,
+    nonce: &batpak_crypto::Nonce,
+    statement: &Statement<'_>,
+) -> Result<(), AppendError> {
+    let mut associated = Vec::with_capacity(128);
+    let coordinate = statement.coordinate;
+    aad(coordinate.entity(), coordinate.scope(), statement.kind, statement.id, &mut associated);
+    match key.seal(nonce, &associated, frame.plaintext_mut()) {
+        Ok(tag) => {
+            frame.set_tag(&tag);
+            Ok(())
+        }
+        Err(_) => {
+            frame.wipe();
+            Err(AppendError::SealFailed)
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The commit: the only serial part of an append, and its cost does not grow with the payload.
+//!
+//! Invariants: under the commit lock, ids, causes and keys are checked against the state that the events would join, and then nothing
+//! fails any more: positions, revisions and chain hashes are given out, dense and in order, to all events of a unit or to none.
+
+use std::collections::HashSet;
+
+use batpak_format::{ChainHash, EventId, EventKind, FrameSeed, Placement, StoreId, chain_hash, entity_root};
+use batpak_segment::Place;
+use bytes::Bytes;
+
+use crate::{
+    AppendError, Clock, Durability, Receipt,
+    append::Sealed,
+    fence::Fenced,
+    index::{Address, Entry, Index, MemoryIndex},
+    pipeline::{Ahead, Pipeline, State, Unit, UnitFacts},
+    segments::Roll,
+    sync::{lock, read, write},
+};
+
+/// The bytes of one unit; an address holds 32 bits of offset.
+const UNIT_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
+
+/// What the commit needs of the store.
+#[derive(Debug)]
+pub(crate) struct CommitContext<'a> {
+    pub(crate) store: StoreId,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) keyset_epoch: u64,
+}
+
+/// How a commit ended.
+#[derive(Debug)]
+pub(crate) enum Committed {
+    /// The events have their places.
+    Placed(Placed),
+    /// At least one id got into the log meanwhile; these are the ids of all the events.
+    Known(Vec<EventId>),
+}
+
+/// Events that have their places, to be waited for.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) ahead: Ahead,
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+impl Pipeline {
+    /// Places events in the log, in memory; whoever waits for them sees to it that they are written.
+    pub(crate) fn commit(
+        &self,
+        fenced: Fenced,
+        durability: Durability,
+        context: &CommitContext<'_>,
+    ) -> Result<Committed, AppendError> {
+        let bytes: u64 = fenced.events().iter().map(|event| event.frame.len() as u64).sum();
+        if bytes > UNIT_BYTES_MAX {
+            let events = fenced.events().len();
+            return Err(AppendError::BatchTooLarge { events, bytes, bytes_max: UNIT_BYTES_MAX });
+        }
+        let mut state = self.admit(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        let mut index = write(&self.view.index);
+        if check(&index, fenced.events())? {
+            return Ok(Committed::Known(fenced.events().iter().map(|event| event.frame.id()).collect()));
+        }
+        let acknowledged = durability == Durability::Deferred;
+        let (unit, receipts) = place(&mut state, &mut index, fenced, bytes, context);
+        let ahead = state.ahead(unit.first, unit.next());
+        state.queued_bytes += unit.bytes.len();
+        if acknowledged {
+            state.acknowledged = unit.next();
+            self.view.set_visible(unit.next());
+        }
+        state.queue.push_back(unit);
+        Ok(Committed::Placed(Placed { ahead, receipts }))
+    }
+
+    /// Returns an event's place if its id is in the log or on its way there.
+    pub(crate) fn known(&self, id: &EventId) -> Option<Known> {
+        read(&self.view.index).position_of(id)?;
+        let mut state = lock(&self.state);
+        let position = read(&self.view.index).position_of(id)?;
+        Some(Known { position, ahead: state.ahead(position, position + 1) })
+    }
+
+    /// Gives up waiting for a placed unit.
+    pub(crate) fn leave(&self) {
+        lock(&self.state).leave();
+    }
+}
+
+/// An event whose id was found.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) position: u64,
+    pub(crate) ahead: Ahead,
+}
+
+/// Checks that ids stand once in the batch and causes are known: in the log, earlier in the batch, or marked external.
+/// Returns whether an id is in the log already.
+fn check(index: &MemoryIndex, events: &[Sealed]) -> Result<bool, AppendError> {
+    let mut known = false;
+    let mut earlier: HashSet<EventId> = HashSet::new();
+    for event in events {
+        let id = event.frame.id();
+        known |= index.position_of(&id).is_some();
+        for cause in event.causes.iter().filter(|cause| !cause.external) {
+            if index.position_of(&cause.id).is_none() && !earlier.contains(&cause.id) {
+                return Err(AppendError::UnknownCause { cause: cause.id });
+            }
+        }
+        if events.len() > 1 && !earlier.insert(id) {
+            return Err(AppendError::DuplicateInBatch { id });
+        }
+    }
+    Ok(known)
+}
+
+/// Gives out positions, revisions and chain hashes. Nothing here fails.
+fn place(
+    state: &mut State,
+    index: &mut MemoryIndex,
+    fenced: Fenced,
+    bytes: u64,
+    context: &CommitContext<'_>,
+) -> (Unit, Vec<Receipt>) {
+    let place = state.tail.place(bytes);
+    let events = fenced.into_events();
+    let mut unit = Unit {
+        first: state.next_position,
+        place,
+        roll: roll(state, place, context.keyset_epoch),
+        bytes: Bytes::new(),
+        chain_before: state.chain,
+        chain_after: state.chain,
+        undo: Vec::with_capacity(events.len()),
+        facts: UnitFacts::default(),
+    };
+    let mut receipts = Vec::with_capacity(events.len());
+    let mut gathered: Vec<u8> = Vec::new();
+    let mut offset = place.offset;
+    let single = events.len() == 1;
+    for event in events {
+        let address = Address { segment: place.segment, offset };
+        let (receipt, frame) = place_event(state, index, event, address, context, &mut unit);
+        offset += frame.len() as u64;
+        receipts.push(receipt);
+        if single {
+            gathered = frame;
+        } else {
+            gathered.extend_from_slice(&frame);
+        }
+    }
+    unit.bytes = gathered.into();
+    unit.chain_after = state.chain;
+    (unit, receipts)
+}
+
+fn roll(state: &State, place: Place, keyset_epoch: u64) -> Option<Roll> {
+    place.rolled.then_some(Roll {
+        segment: place.segment,
+        first_position: state.next_position,
+        chain: state.chain,
+        keyset_epoch,
+    })
+}
+
+fn place_event(
+    state: &mut State,
+    index: &mut MemoryIndex,
+    event: Sealed,
+    address: Address,
+    context: &CommitContext<'_>,
+    unit: &mut Unit,
+) -> (Receipt, Vec<u8>) {
+    let entity = event.coordinate.entity();
+    let (revision, previous) = match index.head(entity) {
+        Some(head) => (head.revision + 1, head.chain_hash),
+        None => (0, entity_root(context.store, entity)),
+    };
+    let position = state.next_position;
+    let time = event.time.unwrap_or_else(|| context.clock.now());
+    let chain: ChainHash = chain_hash(&previous, event.frame.digest(), position, revision, time);
+    let (id, event_hash) = (event.frame.id(), event.frame.event_hash());
+    let placement =
+        Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
+    let seed = FrameSeed { store: context.store, segment: address.segment, offset: address.offset };
+    index.push(Entry {
+        position,
+        id,
+        address,
+        entity,
+        chain_hash: chain,
+        key: event.key.as_ref().and_then(|key| Some((key.scope.as_ref()?, key.key_id))),
+    });
+    unit.undo.push(previous);
+    unit.facts.key_id_max = unit.facts.key_id_max.max(event.key_id());
+    if event.frame.kind() == EventKind::SHRED_INTENT {
+        unit.facts.intent = Some(position);
+    }
+    state.next_position += 1;
+    state.chain = chain;
+    let frame = event.frame.place(&placement, &seed);
+    (Receipt { id, position, revision, event_hash, chain_hash: chain, repeat: None }, frame)
+}

@@ -1,0 +1,71 @@
+//! What the store must look up without reading the log: ids, positions, entity streams, and the current key of a key scope.
+//!
+//! Invariant: an index is derived. It can be thrown away and is built again from the log; nothing is in it that the log does
+//! not say. It is changed only in position order, at its end.
+
+mod column;
+mod memory;
+
+use batpak_format::{ChainHash, EventId, KeyId};
+use batpak_keyset::KeyScope;
+
+pub(crate) use memory::MemoryIndex;
+
+/// Where a frame stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Segment number.
+    pub segment: u64,
+    /// Byte offset of the frame in its segment.
+    pub offset: u64,
+}
+
+/// The last event of an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Its revision.
+    pub revision: u64,
+    /// Its position.
+    pub position: u64,
+    /// The entity's chain up to and with it.
+    pub chain_hash: ChainHash,
+}
+
+/// One event as the index takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub position: u64,
+    pub id: EventId,
+    pub address: Address,
+    pub entity: &'a str,
+    pub chain_hash: ChainHash,
+    /// Key scope and key id of a sealed event whose key later events may share.
+    pub key: Option<(&'a KeyScope, KeyId)>,
+}
+
+/// Lookups over the events that were placed, in position order.
+///
+/// The implementation here keeps everything in memory, in under 64 bytes an event; one that answers from the footers of rolled
+/// segments has the same face.
+pub(crate) trait Index: Send + Sync {
+    /// Returns the position of an event.
+    fn position_of(&self, id: &EventId) -> Option<u64>;
+    /// Returns where the event at a position stands.
+    fn address(&self, position: u64) -> Option<Address>;
+    /// Returns the last event of an entity.
+    fn head(&self, entity: &str) -> Option<Head>;
+    /// Returns the position of an entity's event by its revision.
+    fn position_at(&self, entity: &str, revision: u64) -> Option<u64>;
+    /// Returns the key that new events of a key scope are sealed under.
+    fn key_of(&self, scope: &KeyScope) -> Option<KeyId>;
+    /// Returns how many events there are; their positions are dense from 0.
+    fn len(&self) -> u64;
+    /// Returns how many entities there are.
+    fn entities(&self) -> u64;
+    /// Returns the bytes of memory that it holds, allocations counted at their full size.
+    fn bytes(&self) -> usize;
+    /// Adds the next event.
+    fn push(&mut self, entry: Entry<'_>);
+    /// Takes the last event back; `previous` is the chain hash of the entity's event before it.
+    fn pop(&mut self, previous: ChainHash);
+}

@@ -1,0 +1,117 @@
+//! The keyset's files: two copies of the image and the extents, written as a publication says.
+//!
+//! Invariant: every step is one call of the disk, in the order of the publication; nothing here decides anything.
+
+use std::{io, path::{Path, PathBuf}, sync::Arc};
+
+use batpak_keyset::{Copy, CopyIdentity, ExtentWrite, Publication, Step};
+use batpak_segment::{Access, Disk, DiskFile};
+
+/// Directory of the extents, in the store's.
+pub(crate) const EXTENTS_DIR: &str = "extents";
+const FILE_MODE: u32 = 0o600;
+/// Zeros are written ahead in pieces of this size.
+const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct KeysetFiles {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    a: Arc<dyn DiskFile>,
+    b: Arc<dyn DiskFile>,
+}
+
+impl KeysetFiles {
+    /// Makes both files of a new store, empty.
+    pub(crate) fn create(disk: Arc<dyn Disk>, dir: &Path) -> io::Result<Self> {
+        let make = |copy: Copy| disk.create_new(&dir.join(copy.file_name()), FILE_MODE);
+        let (a, b) = (make(Copy::A)?, make(Copy::B)?);
+        Ok(Self { disk, dir: dir.to_owned(), a, b })
+    }
+
+    /// Opens both files for a writer; one that is missing is made anew, to be healed from the other.
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, access: Access) -> io::Result<Self> {
+        let open = |copy: Copy| {
+            let path = dir.join(copy.file_name());
+            match disk.open(&path, access) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound && access == Access::ReadWrite => {
+                    let file = disk.create_new(&path, FILE_MODE)?;
+                    disk.sync_dir(dir)?;
+                    Ok(file)
+                }
+                opened => opened,
+            }
+        };
+        let (a, b) = (open(Copy::A)?, open(Copy::B)?);
+        Ok(Self { disk, dir: dir.to_owned(), a, b })
+    }
+
+    pub(crate) fn file(&self, copy: Copy) -> &dyn DiskFile {
+        match copy {
+            Copy::A => &*self.a,
+            Copy::B => &*self.b,
+        }
+    }
+
+    /// Carries out one step of a publication.
+    pub(crate) fn carry_out(&self, step: Step, publication: &Publication) -> io::Result<()> {
+        match step {
+            Step::Write(copy) => self.write(copy, &publication.image, publication.file_len),
+            Step::Sync(copy) => self.file(copy).sync_data(),
+            Step::WriteExtent { .. } => self.write_extent(publication.extent.as_ref()),
+            Step::SyncExtent { number } => self.disk.open(&self.extent(number), Access::ReadWrite)?.sync_all(),
+            Step::SyncExtentsDir => self.disk.sync_dir(&self.dir.join(EXTENTS_DIR)),
+            Step::RemoveExtent { number } => match self.disk.remove(&self.extent(number)) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes an image at the start of a copy, and zeros behind it up to `file_len` where the file is shorter.
+    pub(crate) fn write(&self, copy: Copy, image: &[u8], file_len: u64) -> io::Result<()> {
+        let file = self.file(copy);
+        let len = file.len()?;
+        file.write_all_at(image, 0)?;
+        let mut at = len.max(image.len() as u64);
+        while at < file_len {
+            let piece = usize::try_from(file_len - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            file.write_all_at(&ZEROS[..piece], at)?;
+            at += piece as u64;
+        }
+        Ok(())
+    }
+
+    fn write_extent(&self, extent: Option<&ExtentWrite>) -> io::Result<()> {
+        let Some(extent) = extent else { return Ok(()) };
+        let path = self.extent(extent.number);
+        // An unnamed file of this number is what an earlier try left.
+        match self.disk.remove(&path) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
+        self.disk.create_new(&path, FILE_MODE)?.write_all_at(&extent.bytes, 0)
+    }
+
+    /// Reads an extent whole.
+    pub(crate) fn read_extent(&self, number: u64) -> io::Result<Vec<u8>> {
+        let file = self.disk.open(&self.extent(number), Access::Read)?;
+        let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = vec![0; len];
+        let read = file.read_full_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Which file `keyset.a` is.
+    pub(crate) fn identity(&self) -> io::Result<CopyIdentity> {
+        let identity = self.a.identity()?;
+        Ok(CopyIdentity { inode: identity.inode, birth_ns: identity.birth_ns })
+    }
+
+    fn extent(&self, number: u64) -> PathBuf {
+        self.dir.join(EXTENTS_DIR).join(format!("{number:020}"))
+    }
+}

@@ -1,0 +1,175 @@
+//! Loading the keyset at open: both copies read, one chosen, its root secret asked for.
+//!
+//! Invariants: nothing is written before everything was read and agreed. What cannot be loaded is an error with its reason; a
+//! missing or damaged keyset is never replaced by an empty one.
+
+use std::{io, path::Path, sync::Arc};
+
+use batpak_crypto::RootSecret;
+use batpak_keyset::{
+    Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, Keyset, LoadError, LoadInput, Loaded, Rewrite, Step, candidates,
+};
+use batpak_segment::{Access, Disk};
+use zeroize::Zeroizing;
+
+use crate::{
+    Config, OpenError,
+    keys::Keys,
+    keyset_files::KeysetFiles,
+    layout::refused,
+    secret::{ProviderContext, ProviderError, RootSecretProvider},
+    shreds::Shreds,
+};
+
+/// A reader may meet a publication half written; it looks again so often.
+const READER_TRIES: u32 = 50;
+
+/// A keyset that was loaded, with what is needed to heal it.
+#[derive(Debug)]
+pub(crate) struct LoadedKeys {
+    pub(crate) keyset: Keyset,
+    pub(crate) findings: Vec<Finding>,
+    root: RootSecret,
+    rewrite: Rewrite,
+    files: KeysetFiles,
+    identity: CopyIdentity,
+}
+
+/// Loads the keyset of a store with the secret that its provider keeps.
+pub(crate) fn load(
+    context: &ProviderContext<'_>,
+    provider: &Arc<dyn RootSecretProvider>,
+    disk: &Arc<dyn Disk>,
+    access: Access,
+) -> Result<LoadedKeys, OpenError> {
+    let mut tries = if access == Access::Read { READER_TRIES } else { 1 };
+    let loaded = loop {
+        match load_once(context, provider, &**disk) {
+            Err(OpenError::KeysetCorrupt(_)) if tries > 1 => tries -= 1,
+            loaded => break loaded?,
+        }
+        crate::sync::sleep(std::time::Duration::from_millis(1));
+    };
+    let (Loaded { mut keyset, mut findings, rewrite, .. }, root) = loaded;
+    let files = KeysetFiles::open(Arc::clone(disk), context.dir, access).map_err(refused("open the keyset in", context.dir))?;
+    let extents: Vec<u64> = keyset.extents().collect();
+    for number in extents {
+        let bytes = files.read_extent(number);
+        findings.extend(keyset.load_extent(number, match &bytes {
+            Ok(bytes) => ExtentBytes::Bytes(bytes),
+            Err(_) => ExtentBytes::Absent,
+        }));
+    }
+    let identity = files.identity().map_err(refused("look at the keyset in", context.dir))?;
+    Ok(LoadedKeys { keyset, findings, root, rewrite, files, identity })
+}
+
+fn load_once(
+    context: &ProviderContext<'_>,
+    provider: &Arc<dyn RootSecretProvider>,
+    disk: &dyn Disk,
+) -> Result<(Loaded, RootSecret), OpenError> {
+    let a = read_copy(disk, context.dir, Copy::A)?;
+    let b = read_copy(disk, context.dir, Copy::B)?;
+    let input = LoadInput { store: Some(context.store), a: a.as_input(), b: b.as_input() };
+    let candidates = candidates(&input).map_err(|why| refuse(why, context))?;
+    let header = candidates.header();
+    if header.provider.kind() != provider.kind() {
+        return Err(ProviderError::WrongKind { found: header.provider.kind() }.into());
+    }
+    let root = provider.unlock(context, &header.provider, header.secret_id)?;
+    let loaded = candidates.open(&root).map_err(|why| refuse(why, context))?;
+    Ok((loaded, root))
+}
+
+/// The epochs that both copies claim, for a reader to see whether the keyset changed.
+pub(crate) fn claimed_epochs(disk: &dyn Disk, dir: &Path) -> [Option<u64>; 2] {
+    Copy::BOTH.map(|copy| {
+        let file = disk.open(&dir.join(copy.file_name()), Access::Read).ok()?;
+        let mut start = Zeroizing::new(vec![0; batpak_keyset::IMAGE_PAD]);
+        file.read_full_at(&mut start, 0).ok()?;
+        Some(batpak_keyset::ImageHeader::decode(&start).ok()?.epoch)
+    })
+}
+
+enum Read {
+    Absent,
+    Unreadable,
+    Bytes(Zeroizing<Vec<u8>>),
+}
+
+impl Read {
+    fn as_input(&self) -> CopyBytes<'_> {
+        match self {
+            Self::Absent => CopyBytes::Absent,
+            Self::Unreadable => CopyBytes::Unreadable,
+            Self::Bytes(bytes) => CopyBytes::Bytes(bytes),
+        }
+    }
+}
+
+fn read_copy(disk: &dyn Disk, dir: &Path, copy: Copy) -> Result<Read, OpenError> {
+    let path = dir.join(copy.file_name());
+    let file = match disk.open(&path, Access::Read) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Read::Absent),
+        opened => opened.map_err(refused("open", &path))?,
+    };
+    let Ok(len) = file.len() else { return Ok(Read::Unreadable) };
+    let Ok(len) = usize::try_from(len) else { return Ok(Read::Unreadable) };
+    let mut bytes = Zeroizing::new(vec![0; len]);
+    Ok(match file.read_full_at(&mut bytes, 0) {
+        Ok(_) => Read::Bytes(bytes),
+        Err(_) => Read::Unreadable,
+    })
+}
+
+fn refuse(why: LoadError, context: &ProviderContext<'_>) -> OpenError {
+    match why {
+        LoadError::KeysetMissing => OpenError::KeysetMissing,
+        LoadError::RootSecretWrong => ProviderError::Wrong.into(),
+        LoadError::ForeignKeyset { found, .. } => OpenError::ForeignKeyset { expected: context.store, found },
+        why => OpenError::KeysetCorrupt(why),
+    }
+}
+
+impl LoadedKeys {
+    /// Whether both copies hold the same whole image, in the files that it was made for.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.findings.is_empty() && !self.was_copied()
+    }
+
+    /// Whether the files are not those that the image was written to.
+    pub(crate) fn was_copied(&self) -> bool {
+        self.keyset.identity() != self.identity
+    }
+
+    /// Writes the winning image over both copies again, its own first, each synced before the next.
+    pub(crate) fn rewrite(&mut self) -> io::Result<()> {
+        for step in self.rewrite.steps() {
+            match step {
+                Step::Write(copy) => self.files.write(copy, &self.rewrite.image, self.rewrite.file_len)?,
+                Step::Sync(copy) => {
+                    self.files.file(copy).sync_data()?;
+                    self.keyset.copy_good(copy, self.rewrite.epoch);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Mints nothing more from the pages there are, and says from the next publication on which file this is.
+    pub(crate) fn renew_page(&mut self) {
+        self.keyset.retire_page();
+        self.keyset.set_identity(self.identity);
+    }
+
+    pub(crate) fn into_keys(self, shreds: Shreds, config: &Config) -> Keys {
+        Keys::new(self.keyset, self.root, self.files, shreds, Arc::clone(&config.entropy))
+    }
+
+    /// Gives the parts to a reader that has its files open already.
+    pub(crate) fn into_parts(self) -> (Keyset, RootSecret) {
+        (self.keyset, self.root)
+    }
+}

@@ -1,0 +1,101 @@
+//! An embedded event store: append-only, hash-chained, causally linked, every payload sealed under a key that can be destroyed.
+//!
+//! Start from [`Store`]. An event stands at a [`Coordinate`]: its entity, the stream it belongs to, and a scope. Its payload is sealed
+//! under its key scope's key before it is hashed and written, so what is on disk, and in the hash chain, is ciphertext; and no
+//! ciphertext reaches the log before the key that opens it is durable. That order is in the types: a payload is sealed, passes the
+//! durability fence, and only then can be framed.
+//!
+//! ```
+//! use batpak_store::{Config, Coordinate, Encryption, EventKind, KeyFile, NewEvent, Query, Store};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let scratch = tempfile::tempdir()?;
+//! # let (dir, key_file) = (scratch.path().join("store"), scratch.path().join("root.key"));
+//! let config = Config::new(Encryption::sealed(KeyFile::new(key_file)));
+//! let store = Store::create(dir, config)?;
+//!
+//! let order = Coordinate::new("order-1042", "shop")?;
+//! let placed = store.append(&NewEvent::new(order.clone(), EventKind::new(1, 1)?, b"two lamps").key(b"order-1042/placed"))?;
+//! let paid = store.append(&NewEvent::new(order, EventKind::new(1, 2)?, b"119.00 EUR").cause(placed.id))?;
+//!
+//! let event = store.get(paid.id)?.expect("it was acknowledged");
+//! assert_eq!(event.payload.open().expect("its key is there").as_ref(), b"119.00 EUR");
+//! assert_eq!(store.read(&Query::all().scope("shop"))?.count(), 2);
+//! store.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to know
+//!
+//! - Coordinates, kinds, ids, caller's keys, tags, causes, sizes and times stand in clear and cannot be shredded. Personal data belongs
+//!   in payloads.
+//! - Choosing where the root secret is kept is explicit: [`KeyFile`], [`Passphrase`], [`Local`] or a [`RootSecretProvider`] of your
+//!   own. With [`Local`], and with a passphrase alone, old copies of the directory open what they held.
+//! - [`Durability::Synced`] is the default: an append returns after fdatasync. The fence holds under the other modes as well.
+//! - One process writes; any number read beside it ([`Store::open_read_only`]).
+//! - Rolled segments are memory maps. A file of the store that another program cuts short while it is open ends this process.
+#![forbid(unsafe_code)]
+
+pub use batpak_crypto as crypto;
+pub use batpak_format as format;
+pub use batpak_keyset as keyset;
+pub use batpak_segment as segment;
+
+pub use batpak_format::{
+    Cause, Causes, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, StoreId, Tags,
+    Timestamp,
+};
+pub use batpak_keyset::{Granularity, ProviderKind};
+
+pub use config::{Clock, Config, Durability, Encryption, SEGMENT_BYTES_LIMIT, SEGMENT_BYTES_MIN, SystemClock};
+pub use error::{AppendError, OpenError, PublishError, ReadError};
+pub use event::{Event, NewEvent, Payload, Receipt, Repeat, ShredProof};
+pub use follow::Follow;
+pub use query::Query;
+pub use read::Events;
+pub use report::OpenReport;
+pub use secret::{
+    Destruction, KeyFile, Local, NewSecret, Passphrase, ProviderContext, ProviderError, RootSecretProvider,
+};
+pub use stats::{KeysetStats, Stats};
+pub use store::{Store, StoreInfo};
+pub use ticket::Ticket;
+pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport};
+
+mod append;
+mod close;
+mod commit;
+mod config;
+mod create;
+mod durability;
+mod error;
+mod event;
+mod fence;
+mod follow;
+mod index;
+mod inspect;
+mod keys;
+mod keyset_files;
+mod keyset_load;
+mod layout;
+mod log_read;
+mod log_scan;
+mod open;
+mod pipeline;
+mod query;
+mod read;
+mod refresh;
+mod repeat;
+mod report;
+mod secret;
+mod segments;
+mod shreds;
+mod stats;
+mod store;
+mod sync;
+mod system;
+mod ticket;
+mod verify;
+mod view;
+mod writer;

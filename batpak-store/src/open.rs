@@ -1,0 +1,265 @@
+//! Opening a store: look, lock, load the keyset, recover the log, hold the two against each other, and make true what was read.
+//!
+//! Invariants: nothing is decided on what only the page cache may hold: a writer writes and syncs again what no durable mark covers,
+//! and both copies of the keyset, unless a clean close names this length and this epoch. A read-only open takes no lock and
+//! changes nothing. Encryption is a property of the store: nothing falls back to plaintext.
+
+use std::{path::Path, sync::Arc};
+
+use batpak_crypto::NonceBuffer;
+use batpak_keyset::LogVerdict;
+use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_durable};
+
+use crate::{
+    Config, OpenError, OpenReport, Store, StoreInfo,
+    inspect::inspect,
+    keys::Keys,
+    keyset_load::{LoadedKeys, load},
+    layout::{LOCK_FILE, Layout, refused},
+    log_read::LogRead,
+    log_scan::{LogScan, scan},
+    pipeline::{Pipeline, Start},
+    refresh::Refresh,
+    secret::ProviderContext,
+    segments::SegmentLog,
+    store::Side,
+    sync::{AtomicBool, Mutex},
+    view::View,
+    writer::Writer,
+};
+
+impl Store {
+    /// Opens a store for writing. One process at a time may.
+    ///
+    /// # Errors
+    /// [`OpenError`], by variant; nothing was changed then that a later open would not change as well.
+    pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
+        let opening = Opening::look(dir.as_ref(), &config)?;
+        let lock = opening.lock()?;
+        let held = match config.encryption.provider() {
+            Some(provider) => provider.hold(&opening.context())?,
+            None => None,
+        };
+        let keys = opening.load_keys(Access::ReadWrite)?;
+        let scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
+        let mut report = OpenReport { torn: scan.recovered.torn, ..OpenReport::default() };
+        let keys = opening.settle(keys, &scan, &mut report)?;
+        opening.wake_writer(scan, keys, report, [lock, held])
+    }
+
+    /// Opens a store for reading, beside a writer or without one. It takes no lock and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_read_only(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
+        let opening = Opening::look(dir.as_ref(), &config)?;
+        let keys = opening.load_keys(Access::Read)?;
+        let scan = opening.scan(RecoveryMode::ReadOnly, keys.as_ref())?;
+        if let Some(loaded) = &keys {
+            opening.agree(loaded, &scan)?;
+        }
+        let report = OpenReport {
+            clean: scan.recovered.clean_close.is_some(),
+            keyset: keys.as_ref().map(|loaded| loaded.findings.clone()).unwrap_or_default(),
+            ..OpenReport::default()
+        };
+        let refresh = Refresh::after(&scan, &config);
+        let (keys, view) = (keys.map(|loaded| loaded.into_keys(scan.shreds, &config)), scan.index);
+        let parts = Parts {
+            dir: opening.dir,
+            config: &config,
+            info: opening.info,
+            report,
+            view: Arc::new(View::new(view)),
+            keys: keys.map(Arc::new),
+        };
+        Ok(parts.wake(Wake::Reader(refresh)))
+    }
+}
+
+/// A store that is being opened.
+struct Opening<'a> {
+    dir: &'a Path,
+    config: &'a Config,
+    info: StoreInfo,
+}
+
+impl<'a> Opening<'a> {
+    fn look(dir: &'a Path, config: &'a Config) -> Result<Self, OpenError> {
+        let layout = Layout::look(&*config.disk, dir)?;
+        let info = inspect(&*config.disk, dir, &layout)?;
+        let wants_keys = config.encryption.provider().is_some();
+        match (info.encrypted, wants_keys || config.without_keys) {
+            (true, false) => return Err(OpenError::EncryptionExpected),
+            (false, _) if wants_keys => return Err(OpenError::PlaintextStore),
+            _ => {}
+        }
+        if let (Some(asked), Some(found)) = (config.granularity, info.granularity)
+            && asked != found
+        {
+            return Err(OpenError::WrongGranularity { asked, found });
+        }
+        Ok(Self { dir, config, info })
+    }
+
+    fn context(&self) -> ProviderContext<'_> {
+        let config = self.config;
+        ProviderContext { store: self.info.store, dir: self.dir, disk: &*config.disk, entropy: &*config.entropy }
+    }
+
+    fn lock(&self) -> Result<Option<Arc<dyn DiskFile>>, OpenError> {
+        let path = self.dir.join(LOCK_FILE);
+        let disk = &self.config.disk;
+        let lock = match disk.open(&path, Access::ReadWrite) {
+            // A restored copy may have left it out; it holds nothing.
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => disk.create_new(&path, 0o600),
+            opened => opened,
+        };
+        let lock = lock.map_err(refused("open for writing", &path))?;
+        match lock.try_lock() {
+            Ok(true) => Ok(Some(lock)),
+            Ok(false) => Err(OpenError::Locked),
+            Err(why) => Err(refused("lock", &path)(why)),
+        }
+    }
+
+    fn load_keys(&self, access: Access) -> Result<Option<LoadedKeys>, OpenError> {
+        match self.config.encryption.provider() {
+            Some(provider) => load(&self.context(), provider, &self.config.disk, access).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn scan(&self, mode: RecoveryMode, keys: Option<&LoadedKeys>) -> Result<LogScan, OpenError> {
+        let seen = keys.map(|loaded| loaded.keyset.log_seen());
+        let segments = self.dir.join(SEGMENTS_DIR);
+        scan(&*self.config.disk, &segments, self.info.store, mode, self.info.granularity, seen)
+    }
+
+    /// Refuses when the keyset or the log is older than the other.
+    fn agree(&self, loaded: &LoadedKeys, scan: &LogScan) -> Result<(), OpenError> {
+        let epoch = loaded.keyset.epoch();
+        match loaded.keyset.compare_log(&scan.facts()) {
+            LogVerdict::Agrees => Ok(()),
+            LogVerdict::KeysetRolledBack { .. } => Err(OpenError::KeysetRolledBack { epoch }),
+            LogVerdict::LogRolledBack { seen, next_position } => {
+                Err(OpenError::LogRolledBack { found: next_position, seen })
+            }
+            LogVerdict::ShredPending { intent, .. } => Err(OpenError::ShredPending { intent }),
+            _ => Err(OpenError::KeysetRolledBack { epoch }),
+        }
+    }
+
+    /// Makes true what was read, holds keyset and log against each other, and heals what was found.
+    fn settle(
+        &self,
+        keys: Option<LoadedKeys>,
+        scan: &LogScan,
+        report: &mut OpenReport,
+    ) -> Result<Option<Keys>, OpenError> {
+        let closed_under = scan.recovered.clean_close.map(|close| close.keyset_epoch);
+        let keyset_clean = keys.as_ref().is_none_or(|keys| keys.is_clean() && closed_under == Some(keys.keyset.epoch()));
+        report.clean = closed_under.is_some() && keyset_clean;
+        if let Some(loaded) = &keys {
+            self.agree(loaded, scan)?;
+        }
+        if closed_under.is_none() {
+            let segments = self.dir.join(SEGMENTS_DIR);
+            make_durable(&*self.config.disk, &segments, &scan.recovered).map_err(refused("write the log in", &segments))?;
+        }
+        let Some(mut loaded) = keys else { return Ok(None) };
+        report.keyset.clone_from(&loaded.findings);
+        report.copied = loaded.was_copied();
+        if !keyset_clean {
+            loaded.rewrite().map_err(refused("write the keyset in", self.dir))?;
+        }
+        if !report.keyset.is_empty() || report.copied {
+            loaded.renew_page();
+        }
+        Ok(Some(loaded.into_keys(scan.shreds.clone(), self.config)))
+    }
+
+    fn wake_writer(
+        self,
+        scan: LogScan,
+        keys: Option<Keys>,
+        report: OpenReport,
+        locks: [Option<Arc<dyn DiskFile>>; 2],
+    ) -> Result<Store, OpenError> {
+        let recovered = &scan.recovered;
+        let segments = self.dir.join(SEGMENTS_DIR);
+        let end = (recovered.active, recovered.end_offset);
+        let closed = recovered.clean_close.is_some();
+        let disk = Arc::clone(&self.config.disk);
+        let log = SegmentLog::resume(disk, &segments, self.info.store, end, scan.active, closed)
+            .map_err(refused("open the log in", &segments))?;
+        let tail = Tail { segment: end.0, offset: end.1, segment_bytes: self.info.segment_bytes };
+        let start =
+            Start { log, tail, next_position: recovered.next_position, chain: recovered.last_chain_hash };
+        let parts = Parts {
+            dir: self.dir,
+            config: self.config,
+            info: self.info,
+            report,
+            view: Arc::new(View::new(scan.index)),
+            keys: keys.map(Arc::new),
+        };
+        Ok(parts.wake(Wake::Writer { start, locks }))
+    }
+}
+
+/// What a store is made of once everything was checked.
+pub(crate) struct Parts<'a> {
+    pub(crate) dir: &'a Path,
+    pub(crate) config: &'a Config,
+    pub(crate) info: StoreInfo,
+    pub(crate) report: OpenReport,
+    pub(crate) view: Arc<View>,
+    pub(crate) keys: Option<Arc<Keys>>,
+}
+
+/// The side that a store wakes on.
+pub(crate) enum Wake {
+    Reader(Refresh),
+    Writer { start: Start, locks: [Option<Arc<dyn DiskFile>>; 2] },
+}
+
+impl Parts<'_> {
+    pub(crate) fn wake(self, wake: Wake) -> Store {
+        let side = match wake {
+            Wake::Reader(refresh) => Side::Reader(Box::new(refresh)),
+            Wake::Writer { start, locks } => Side::Writer(Box::new(self.writer(start, locks))),
+        };
+        let disk = Arc::clone(&self.config.disk);
+        Store {
+            dir: self.dir.to_owned(),
+            segments: LogRead::new(disk, self.dir.join(SEGMENTS_DIR), self.info.store),
+            info: self.info,
+            report: self.report,
+            view: self.view,
+            keys: self.keys,
+            side,
+        }
+    }
+
+    fn writer(&self, start: Start, locks: [Option<Arc<dyn DiskFile>>; 2]) -> Writer {
+        let config = self.config;
+        Writer {
+            store: self.info.store,
+            pipeline: Arc::new(Pipeline::new(start, Arc::clone(&self.view), config.in_flight_bytes_max)),
+            keys: self.keys.clone(),
+            durability: config.durability,
+            plaintext_bytes_max: self.info.plaintext_bytes_max,
+            deferred_bytes_max: config.deferred_bytes_max,
+            deferred_delay: config.deferred_delay,
+            clock: Arc::clone(&config.clock),
+            entropy: Arc::clone(&config.entropy),
+            nonces: Mutex::new(NonceBuffer::new(config.nonce_mode)),
+            ids: Mutex::new(NonceBuffer::new(config.nonce_mode)),
+            process: std::process::id(),
+            drainer: Mutex::new(None),
+            drains: AtomicBool::new(false),
+            _locks: locks.into_iter().flatten().collect(),
+        }
+    }
+}

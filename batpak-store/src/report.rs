@@ -1,0 +1,25 @@
+//! What opening a store found and mended.
+
+use batpak_keyset::Finding;
+use batpak_segment::Torn;
+
+/// What opening a store found and mended. A caller that keeps an eye on its disks logs it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct OpenReport {
+    /// The log ended in the footer of a clean close, and nothing had to be written.
+    pub clean: bool,
+    /// The tail that was cut off: bytes that were being written when the process or the machine stopped.
+    pub torn: Option<Torn>,
+    /// What was found of the keyset's copies, each healed by a writer.
+    pub keyset: Vec<Finding>,
+    /// The keyset's file is not the one that was created with the store: the directory was copied, or restored. New keys come from
+    /// a fresh page; a copy that is to be written needs a key file of its own.
+    pub copied: bool,
+}
+
+impl OpenReport {
+    pub(crate) fn created() -> Self {
+        Self { clean: true, ..Self::default() }
+    }
+}

@@ -1,0 +1,180 @@
+//! The write side of the segments: what the one who holds the write turn does to them.
+//!
+//! Invariants: a footer is written after the frames that it vouches for are synced, and before the next segment exists; so every
+//! rolled segment has a whole footer. A new segment is durable, its directory entry too, before a frame goes into it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use batpak_format::{
+    ChainHash, FooterBuilder, KeyId, SECTION_SUMMARY, SegmentEnd, SegmentHeader, SegmentSummary, StoreId,
+};
+use batpak_segment::{Disk, FinishError, SegmentWriter, Tail};
+
+use crate::pipeline::{LogFile, UnitFacts};
+
+/// What a new segment's header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Roll {
+    pub(crate) segment: u64,
+    pub(crate) first_position: u64,
+    /// Chain hash of the last event before the segment.
+    pub(crate) chain: ChainHash,
+    pub(crate) keyset_epoch: u64,
+}
+
+/// What the footer of the active segment will say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) first_position: u64,
+    pub(crate) next_position: u64,
+    pub(crate) chain: ChainHash,
+    pub(crate) key_id_max: Option<KeyId>,
+    pub(crate) intent: Option<u64>,
+    pub(crate) keyset_epoch: u64,
+}
+
+/// A roll that failed.
+#[derive(Debug)]
+pub(crate) struct RollFailure {
+    pub(crate) why: io::Error,
+    /// Whether what the disk holds is unknown now.
+    pub(crate) unknown: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct SegmentLog {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    store: StoreId,
+    writer: SegmentWriter,
+    facts: Facts,
+    /// Whether the active segment ends in a footer that a clean close wrote.
+    closed: bool,
+}
+
+impl SegmentLog {
+    /// Makes the first segment of a new log.
+    pub(crate) fn create(disk: Arc<dyn Disk>, dir: &Path, store: StoreId, roll: &Roll) -> io::Result<Self> {
+        let writer = SegmentWriter::create(Arc::clone(&disk), dir, &header(store, roll), true)?;
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), closed: false })
+    }
+
+    /// Goes on in the active segment of a recovered log.
+    pub(crate) fn resume(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        store: StoreId,
+        end: (u64, u64),
+        facts: Facts,
+        closed: bool,
+    ) -> io::Result<Self> {
+        let writer = SegmentWriter::resume(Arc::clone(&disk), dir, end.0, end.1)?;
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, closed })
+    }
+
+    pub(crate) fn file(&self) -> LogFile {
+        self.writer.file()
+    }
+
+    /// Where the next frame goes now.
+    pub(crate) fn tail(&self, tail: Tail) -> Tail {
+        Tail { segment: self.writer.number(), offset: self.writer.end(), ..tail }
+    }
+
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.closed = false;
+        self.writer.write(offset, bytes)
+    }
+
+    /// Takes what was written into the footer to come.
+    pub(crate) fn note(&mut self, next: u64, chain: ChainHash, facts: UnitFacts) {
+        self.facts.next_position = next;
+        self.facts.chain = chain;
+        self.facts.key_id_max = self.facts.key_id_max.max(facts.key_id_max);
+        self.facts.intent = facts.intent.or(self.facts.intent);
+    }
+
+    pub(crate) fn cut(&mut self, offset: u64) -> io::Result<()> {
+        self.writer.cut(offset)
+    }
+
+    /// Ends the active segment and begins the next.
+    pub(crate) fn roll(&mut self, roll: &Roll) -> Result<(), RollFailure> {
+        self.end(SegmentEnd::Rolled, roll.keyset_epoch)?;
+        match SegmentWriter::create(Arc::clone(&self.disk), &self.dir, &header(self.store, roll), true) {
+            Ok(writer) => {
+                self.writer = writer;
+                self.facts = Facts::of(roll);
+                Ok(())
+            }
+            Err(why) => {
+                let unknown = self.writer.cut(self.writer.end()).is_err();
+                Err(RollFailure { why, unknown })
+            }
+        }
+    }
+
+    /// Ends the log with a footer that vouches for it, unless one stands there.
+    pub(crate) fn close(&mut self, keyset_epoch: u64) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        self.end(SegmentEnd::Closed, keyset_epoch).map_err(|failure| failure.why)?;
+        self.closed = true;
+        Ok(())
+    }
+
+    fn end(&mut self, end: SegmentEnd, keyset_epoch: u64) -> Result<(), RollFailure> {
+        let summary = SegmentSummary {
+            end,
+            log_len: self.writer.end(),
+            first_position: self.facts.first_position,
+            next_position: self.facts.next_position,
+            chain_hash: self.facts.chain,
+            keyset_epoch,
+            key_id_max: self.facts.key_id_max,
+            intent_position_last: self.facts.intent,
+            epoch_max: keyset_epoch.max(self.facts.keyset_epoch),
+        };
+        let footer = FooterBuilder::new().section(SECTION_SUMMARY, 1, &summary.encode()).finish(self.writer.end());
+        let log_end = self.writer.end();
+        self.writer.finish(&footer).map_err(|refused| match refused {
+            FinishError::Write(why) => {
+                let unknown = self.writer.cut(log_end).is_err();
+                RollFailure { why, unknown }
+            }
+            FinishError::Sync(why) => RollFailure { why, unknown: true },
+            _ => RollFailure { why: io::ErrorKind::Other.into(), unknown: true },
+        })
+    }
+}
+
+impl Facts {
+    pub(crate) const fn of(roll: &Roll) -> Self {
+        Self {
+            first_position: roll.first_position,
+            next_position: roll.first_position,
+            chain: roll.chain,
+            key_id_max: None,
+            intent: None,
+            keyset_epoch: roll.keyset_epoch,
+        }
+    }
+}
+
+fn header(store: StoreId, roll: &Roll) -> SegmentHeader {
+    SegmentHeader {
+        store,
+        number: roll.segment,
+        first_position: roll.first_position,
+        previous_chain_hash: roll.chain,
+        keyset_epoch: roll.keyset_epoch,
+        required_flags: 0,
+        optional_flags: 0,
+    }
+}

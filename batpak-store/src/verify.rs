@@ -1,0 +1,335 @@
+//! Verification: every frame, hash and chain from the first byte of the log to the last, and that each sealed payload opens, is
+//! shredded on record, or is reported lost.
+//!
+//! Invariants: it trusts no index: it reads the segments in order. Without keys it shows as much as anyone can show who has only a
+//! copy of the log.
+
+use std::collections::{HashMap, HashSet};
+
+use batpak_format::{
+    ChainHash, EventId, Frame, FrameError, Record, SEGMENT_HEADER_LEN, SegmentHeader, chain_hash, entity_root,
+};
+use batpak_segment::{Access, DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, ScanError, ScanItem, Scanner, read_footer, segment_path};
+use bytes::Bytes;
+
+use crate::{Payload, ReadError, Store};
+
+/// So many problems are listed; all are counted.
+const PROBLEMS_LISTED: usize = 1000;
+
+/// What a verification looks at.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// Whether payloads are opened, which needs the keys.
+    pub keys: bool,
+}
+
+impl VerifyOptions {
+    /// Frames, hashes and chains, and each payload.
+    pub const fn full() -> Self {
+        Self { keys: true }
+    }
+
+    /// Frames, hashes and chains: what needs no key.
+    pub const fn without_keys() -> Self {
+        Self { keys: false }
+    }
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Events of callers.
+    pub events: u64,
+    /// Events of the store itself.
+    pub system_events: u64,
+    /// Bytes of segments that were read.
+    pub bytes: u64,
+    /// Sealed payloads that opened.
+    pub opened: u64,
+    /// Sealed payloads whose key was destroyed, on record.
+    pub shredded: u64,
+    /// Sealed payloads whose key is lost.
+    pub lost: u64,
+    /// What does not hold: the first thousand.
+    pub problems: Vec<Problem>,
+    /// How many things do not hold.
+    pub problems_total: u64,
+    /// Chain hash of the last event.
+    pub chain_hash: Option<ChainHash>,
+}
+
+impl VerifyReport {
+    /// Whether everything holds, and no key is lost.
+    pub const fn is_sound(&self) -> bool {
+        self.problems_total == 0 && self.lost == 0
+    }
+}
+
+/// One thing that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The segment.
+    pub segment: u64,
+    /// Byte offset in it.
+    pub offset: u64,
+    /// The position that stands there, or should.
+    pub position: u64,
+    /// What it is.
+    pub kind: ProblemKind,
+}
+
+/// What does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The chain hash of an entity's event does not follow from the one before it.
+    #[error("the entity's chain is broken: this event, or one before it, was changed")]
+    Chain,
+    /// The bytes are no frame.
+    #[error("no valid frame stands here: {0}")]
+    Frame(FrameError),
+    /// The footer of a rolled segment is missing or does not agree with its frames.
+    #[error("the segment's footer is missing or does not agree with its frames")]
+    Footer,
+    /// The segment's header is missing or does not agree with what stands before it.
+    #[error("the segment's header does not agree with the log before it")]
+    SegmentHeader,
+    /// A position is not the one that comes next.
+    #[error("position {found} stands where {expected} comes next")]
+    Position {
+        /// The next one.
+        expected: u64,
+        /// The one that stands there.
+        found: u64,
+    },
+    /// A revision is not the one that comes next in its entity.
+    #[error("revision {found} stands where {expected} comes next")]
+    Revision {
+        /// The next one.
+        expected: u64,
+        /// The one that stands there.
+        found: u64,
+    },
+    /// An id stands twice.
+    #[error("event {0} stands in the log twice")]
+    Repeated(EventId),
+    /// A cause that is not marked external does not stand before its event.
+    #[error("cause {0} does not stand before this event")]
+    UnknownCause(EventId),
+    /// The key is there and the payload does not open under it.
+    #[error("the payload was tampered with")]
+    Tampered,
+    /// A record of the store itself cannot be read.
+    #[error("the store's own record cannot be read")]
+    Record,
+    /// The log ends before what was acknowledged to this process.
+    #[error("the log ends at position {found}, and {expected} is visible")]
+    End {
+        /// Where it should end.
+        expected: u64,
+        /// Where it ends.
+        found: u64,
+    },
+}
+
+impl Store {
+    /// Verifies the whole log as the disk has it now, calling `progress` with the number of events done.
+    ///
+    /// Whatever does not hold is in the report, with its place. A log cut at its end is not seen by this: that takes a witness
+    /// outside.
+    ///
+    /// # Errors
+    /// [`ReadError::Disk`] when the log cannot be read.
+    pub fn verify(
+        &self,
+        options: VerifyOptions,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<VerifyReport, ReadError> {
+        self.refresh()?;
+        if let Ok(writer) = self.writer() {
+            // What is in the write buffer belongs to the log; if it cannot be written, the end shows it.
+            drop(writer.pipeline.drain());
+        }
+        let mut verifier = Verifier { store: self, options, walk: Walk::default(), report: VerifyReport::default() };
+        let visible = self.view().visible();
+        let mut segment = FIRST_SEGMENT;
+        while verifier.walk.position < visible && verifier.segment(segment, visible, progress)? {
+            segment += 1;
+        }
+        verifier.finish(segment.saturating_sub(1), visible);
+        Ok(verifier.report)
+    }
+}
+
+/// What the log said so far.
+#[derive(Debug, Default)]
+struct Walk {
+    position: u64,
+    offset: u64,
+    chain: Option<ChainHash>,
+    heads: HashMap<Box<str>, (u64, ChainHash)>,
+    ids: HashSet<EventId>,
+}
+
+struct Verifier<'a> {
+    store: &'a Store,
+    options: VerifyOptions,
+    walk: Walk,
+    report: VerifyReport,
+}
+
+impl Verifier<'_> {
+    /// Verifies one segment; false when the log cannot be walked any further.
+    fn segment(&mut self, number: u64, visible: u64, progress: &mut dyn FnMut(u64)) -> Result<bool, ReadError> {
+        let path = segment_path(&self.store.dir.join(SEGMENTS_DIR), number);
+        let refused = |source| ReadError::Disk { path: path.clone(), source };
+        let file = match self.store.segments.disk().open(&path, Access::Read) {
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            opened => opened.map_err(refused)?,
+        };
+        self.header(number, &*file).map_err(refused)?;
+        let mut scanner = Scanner::new(std::sync::Arc::clone(&file), self.store.info.store, number, SEGMENT_HEADER_LEN as u64, u64::MAX)
+            .map_err(|why| scan_refused(why, &path))?;
+        let mut good = true;
+        while self.walk.position < visible {
+            match scanner.next().map_err(|why| scan_refused(why, &path))? {
+                ScanItem::Frame { offset, frame } => self.frame(number, offset, &frame)?,
+                ScanItem::Bad { offset, error } if !is_footer(&*file, offset) => {
+                    self.problem(number, offset, ProblemKind::Frame(error));
+                    good = false;
+                    break;
+                }
+                _ => break,
+            }
+            if self.walk.position.is_multiple_of(1024) {
+                progress(self.walk.position);
+            }
+        }
+        let end = scanner.offset();
+        self.report.bytes += end;
+        self.walk.offset = end;
+        if good && number < self.store.active_segment() {
+            self.footer(number, &*file, end).map_err(refused)?;
+        }
+        progress(self.walk.position);
+        Ok(good)
+    }
+
+    fn header(&mut self, number: u64, file: &dyn DiskFile) -> std::io::Result<()> {
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        let read = file.read_full_at(&mut bytes, 0)?;
+        let header = SegmentHeader::decode(bytes.get(..read).unwrap_or_default());
+        let holds = header.is_ok_and(|header| {
+            header.store == self.store.info.store
+                && header.number == number
+                && header.first_position == self.walk.position
+                && header.previous_chain_hash == self.walk.chain.unwrap_or(ChainHash::from_bytes([0; 32]))
+        });
+        if !holds {
+            self.problem(number, 0, ProblemKind::SegmentHeader);
+        }
+        Ok(())
+    }
+
+    fn footer(&mut self, number: u64, file: &dyn DiskFile, end: u64) -> std::io::Result<()> {
+        let footer = read_footer(file).unwrap_or(None);
+        let holds = footer.is_some_and(|footer| {
+            footer.summary.log_len == end
+                && footer.summary.next_position == self.walk.position
+                && Some(footer.summary.chain_hash) == self.walk.chain
+        });
+        if !holds {
+            self.problem(number, end, ProblemKind::Footer);
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, segment: u64, offset: u64, frame: &Frame<'_>) -> Result<(), ReadError> {
+        let header = frame.header();
+        let expected = self.walk.position;
+        if header.position() != expected {
+            self.problem(segment, offset, ProblemKind::Position { expected, found: header.position() });
+        }
+        let (revision, previous) = match self.walk.heads.get(header.entity()) {
+            Some((revision, chain)) => (revision + 1, *chain),
+            None => (0, entity_root(self.store.info.store, header.entity())),
+        };
+        if header.revision() != revision {
+            let kind = ProblemKind::Revision { expected: revision, found: header.revision() };
+            self.problem(segment, offset, kind);
+        }
+        let chain = chain_hash(&previous, &frame.digest(), header.position(), header.revision(), header.time());
+        if chain != header.chain_hash() {
+            self.problem(segment, offset, ProblemKind::Chain);
+        }
+        for cause in header.causes().filter(|cause| !cause.external) {
+            if !self.walk.ids.contains(&cause.id) {
+                self.problem(segment, offset, ProblemKind::UnknownCause(cause.id));
+            }
+        }
+        if !self.walk.ids.insert(header.id()) {
+            self.problem(segment, offset, ProblemKind::Repeated(header.id()));
+        }
+        self.walk.heads.insert(header.entity().into(), (header.revision(), header.chain_hash()));
+        self.walk.chain = Some(header.chain_hash());
+        self.walk.position += 1;
+        self.payload(segment, offset, frame)
+    }
+
+    fn payload(&mut self, segment: u64, offset: u64, frame: &Frame<'_>) -> Result<(), ReadError> {
+        let header = frame.header();
+        if header.kind().is_reserved() {
+            self.report.system_events += 1;
+            let record = frame.payload().map(|payload| Record::decode(header.kind(), payload));
+            if !matches!(record, Some(Ok(_))) {
+                self.problem(segment, offset, ProblemKind::Record);
+            }
+            return Ok(());
+        }
+        self.report.events += 1;
+        if !self.options.keys || header.encryption().is_none() {
+            return Ok(());
+        }
+        let bytes = Bytes::new();
+        match self.store.payload(frame, &bytes) {
+            Ok(Payload::Open(_)) => self.report.opened += 1,
+            Ok(Payload::Shredded(_)) => self.report.shredded += 1,
+            Ok(Payload::KeyLost(_)) => self.report.lost += 1,
+            Ok(Payload::Unread) => {}
+            Err(ReadError::Tampered { .. }) => self.problem(segment, offset, ProblemKind::Tampered),
+            Err(why) => return Err(why),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, segment: u64, visible: u64) {
+        self.report.chain_hash = self.walk.chain;
+        let found = self.walk.position;
+        if found < visible {
+            self.problem(segment, self.walk.offset, ProblemKind::End { expected: visible, found });
+        }
+    }
+
+    fn problem(&mut self, segment: u64, offset: u64, kind: ProblemKind) {
+        self.report.problems_total += 1;
+        if self.report.problems.len() < PROBLEMS_LISTED {
+            self.report.problems.push(Problem { segment, offset, position: self.walk.position, kind });
+        }
+    }
+}
+
+/// Whether the footer of the segment begins here.
+fn is_footer(file: &dyn DiskFile, offset: u64) -> bool {
+    matches!(read_footer(file), Ok(Some(footer)) if footer.summary.log_len == offset)
+}
+
+fn scan_refused(why: ScanError, path: &std::path::Path) -> ReadError {
+    let source = match why {
+        ScanError::Io(source) => source,
+        _ => std::io::ErrorKind::InvalidData.into(),
+    };
+    ReadError::Disk { path: path.to_owned(), source }
+}

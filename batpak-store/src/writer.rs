@@ -1,0 +1,123 @@
+//! The writing side of a store: what an append needs beside the straight line itself.
+//!
+//! Invariant: only the process that opened the store writes; a forked child is refused before it takes a nonce or an id.
+
+use std::{sync::Arc, time::Duration};
+
+use batpak_crypto::{Entropy, Nonce, NonceBuffer};
+use batpak_format::{EventId, StoreId};
+use batpak_segment::DiskFile;
+
+use crate::{
+    AppendError, Clock, Durability,
+    append::Sealed,
+    commit::{CommitContext, Committed},
+    fence::Fenced,
+    keys::Keys,
+    pipeline::{Ahead, Pipeline},
+    sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, spawn},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) store: StoreId,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) keys: Option<Arc<Keys>>,
+    pub(crate) durability: Durability,
+    pub(crate) plaintext_bytes_max: u32,
+    pub(crate) deferred_bytes_max: usize,
+    pub(crate) deferred_delay: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) nonces: Mutex<NonceBuffer>,
+    /// Random bits of event ids, drawn as nonces are.
+    pub(crate) ids: Mutex<NonceBuffer>,
+    pub(crate) process: u32,
+    pub(crate) drainer: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) drains: AtomicBool,
+    /// Held for as long as the store is open.
+    pub(crate) _locks: Vec<Arc<dyn DiskFile>>,
+}
+
+impl Writer {
+    pub(crate) fn check_process(&self) -> Result<(), AppendError> {
+        if std::process::id() == self.process { Ok(()) } else { Err(AppendError::Forked) }
+    }
+
+    pub(crate) fn nonce(&self) -> Result<Nonce, AppendError> {
+        lock(&self.nonces).next(&*self.entropy, self.process).map_err(|_| AppendError::SealFailed)
+    }
+
+    /// A fresh id, ordered by time.
+    pub(crate) fn fresh_id(&self) -> Result<EventId, AppendError> {
+        let drawn = lock(&self.ids).next(&*self.entropy, self.process).map_err(|_| AppendError::SealFailed)?;
+        let mut random = [0; 10];
+        random.copy_from_slice(&drawn.as_bytes()[..10]);
+        let millis = u64::try_from(self.clock.now().as_micros() / 1000).unwrap_or(0);
+        Ok(EventId::time_ordered(millis, random))
+    }
+
+    /// Step 5.
+    pub(crate) fn fence(&self, sealed: Vec<Sealed>) -> Result<Fenced, AppendError> {
+        match &self.keys {
+            Some(keys) => keys.pass(sealed, &self.pipeline).map_err(AppendError::KeyNotDurable),
+            None => Ok(Fenced::plain(sealed)),
+        }
+    }
+
+    /// Step 6.
+    pub(crate) fn commit(&self, fenced: Fenced, durability: Durability) -> Result<Committed, AppendError> {
+        if durability == Durability::Deferred {
+            self.start_drainer();
+        }
+        let context = CommitContext {
+            store: self.store,
+            clock: &*self.clock,
+            keyset_epoch: self.keys.as_ref().map_or(0, |keys| keys.epoch()),
+        };
+        let minted: Vec<_> = fenced.events().iter().filter_map(Sealed::minted).cloned().collect();
+        let committed = self.pipeline.commit(fenced, durability, &context)?;
+        if let Some(keys) = &self.keys {
+            keys.settle(&minted);
+        }
+        Ok(committed)
+    }
+
+    /// Steps 7 and 8, as far as was asked.
+    pub(crate) fn wait(&self, ahead: &Ahead, durability: Durability) -> Result<(), AppendError> {
+        match durability {
+            Durability::Synced => self.pipeline.synced(ahead),
+            Durability::Buffered => self.pipeline.written(ahead),
+            Durability::Deferred if self.pipeline.queued_bytes() >= self.deferred_bytes_max => self.pipeline.drain(),
+            Durability::Deferred => Ok(()),
+        }
+    }
+
+    /// Starts the thread that drains the write buffer, at the first deferred append.
+    fn start_drainer(&self) {
+        if self.drains.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (pipeline, delay) = (Arc::clone(&self.pipeline), self.deferred_delay);
+        *lock(&self.drainer) = Some(spawn(move || pipeline.drain_until_closed(delay)));
+    }
+
+    /// Refuses further appends, writes and syncs what is placed, and ends the log with a footer.
+    pub(crate) fn close(&self) -> Result<(), AppendError> {
+        if !self.pipeline.begin_close() {
+            return Ok(());
+        }
+        if self.check_process().is_err() {
+            return Err(AppendError::Forked);
+        }
+        let drainer = lock(&self.drainer).take();
+        if let Some(drainer) = drainer {
+            // A drainer that panicked has poisoned the pipeline, which the sync below reports.
+            drop(drainer.join());
+        }
+        let keyset_epoch = self.keys.as_ref().map_or(0, |keys| keys.epoch());
+        self.pipeline.sync_all()?;
+        self.pipeline.end(keyset_epoch)
+    }
+}

@@ -1,0 +1,73 @@
+//! The workspace's own tasks: `cargo xtask tidy | licences | ci | api | release`, one file a command.
+//!
+//! No task reaches the network by itself; what cargo fetches is what the lock file names.
+
+mod api;
+mod ci;
+mod command;
+mod licences;
+mod release;
+mod tidy;
+mod workspace;
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What a task returns: nothing, or a sentence for the person who ran it.
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  tidy                      the rules that hold for the tree: floors, imports, files, names
+  licences                  the licences of all dependencies against the list of accepted ones
+  ci [--tests-took SECONDS] all that a change must pass; with --tests-took the tests are not run
+                            again, and the seconds they took just before count into their tier
+  api [--bless]             the public items of each library against xtask/api/, or write them there
+  release                   ci, and all that a release must pass";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Outcome {
+    match words {
+        ["tidy"] => tidy::run(),
+        ["licences"] => licences::run(),
+        ["ci"] => ci::run(&ci::Tests::Run),
+        ["ci", "--tests-took", seconds] => {
+            let took = Duration::from_secs(seconds.parse()?);
+            ci::run(&ci::Tests::JustRun { took })
+        }
+        ["api"] => api::compare(),
+        ["api", "--bless"] => api::bless(),
+        ["release"] => release::run(),
+        _ => Err(USAGE.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dispatch_refuses_unknown_words_with_the_usage() {
+        let failure = dispatch(&["tidy", "--quick"]).unwrap_err();
+        assert_eq!(failure.to_string(), USAGE);
+    }
+
+    #[test]
+    fn dispatch_refuses_seconds_that_are_no_number() {
+        assert!(dispatch(&["ci", "--tests-took", "soon"]).is_err());
+    }
+}
