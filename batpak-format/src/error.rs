@@ -76,7 +76,7 @@ pub enum KindError {
     #[error("category {category} is above 15")]
     CategoryOutOfRange {
         /// The category given.
-        category: u8,
+        category: u16,
     },
     /// The text is not `CATEGORY:TYPE` with decimal or 0x-hex numbers.
     #[error("a kind is written CATEGORY:TYPE, each decimal or 0x hex")]
@@ -141,7 +141,7 @@ pub enum TagsError {
     /// More than [`TAGS_MAX`](crate::TAGS_MAX) tags.
     #[error("{count} tags, at most 16 are allowed")]
     TooMany {
-        /// How many were given.
+        /// How many were counted; [`Tags::new`](crate::Tags::new) stops at the first above the cap.
         count: usize,
     },
     /// Stored tags are not in byte order.
@@ -267,7 +267,7 @@ pub enum FooterError {
     /// The lengths of footer, log and file do not agree, or a section passes the footer's end.
     #[error("the footer's lengths do not agree")]
     Length,
-    /// A field of a known section holds what the encoder never writes.
+    /// A field of the table or of a known section holds what the encoder never writes.
     #[error("the footer is not canonical")]
     NotCanonical,
     /// More of the file's end is needed.

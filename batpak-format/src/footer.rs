@@ -1,7 +1,7 @@
 //! The footer at the end of a segment file: a versioned table of sections.
 //!
-//! Invariant: a [`Footer`] that was decoded has whole sections, all required ones of them known. Sections of an unknown tag are
-//! skipped unless they are required.
+//! Invariant: a [`Footer`] that was decoded has whole sections, all required ones of them known, and no byte that
+//! none of its checks covers. Sections of an unknown tag are skipped unless they are required.
 
 use crate::codec::{Reader, put_bytes, put_u16, put_u32, put_u64};
 use crate::error::{CodecError, FooterError};
@@ -154,8 +154,10 @@ impl Footer {
     /// Finds the footer in the last bytes of a segment file of `file_len` bytes; none when no trailer stands there.
     ///
     /// # Errors
-    /// [`FooterError::TailTooShort`] when more of the file's end is needed, at most the footer itself; the other variants when a
-    /// trailer stands there and its footer is not whole.
+    /// [`FooterError::TailTooShort`] when more of the file's end is needed, at most the footer itself. When a trailer
+    /// stands there: [`FooterError::UnknownVersion`] and [`FooterError::UnknownRequiredSection`] for a footer of a
+    /// later version, [`FooterError::Length`], [`FooterError::Check`], [`FooterError::DuplicateSection`] and
+    /// [`FooterError::NotCanonical`] for one that is not whole.
     pub fn decode_tail(file_tail: &[u8], file_len: u64) -> Result<Option<Self>, FooterError> {
         let Some(trailer) = file_tail.last_chunk::<FOOTER_TRAILER_LEN>() else {
             let needed = FOOTER_TRAILER_LEN as u64;
@@ -191,15 +193,21 @@ impl Footer {
         if trailer.zero != 0 {
             return Err(FooterError::NotCanonical);
         }
-        let mut reader = Reader::new(covered);
-        let mut sections: Vec<Section> = Vec::new();
+        let mut rows = Reader::new(covered);
+        let mut left = Reader::new(bytes);
+        let mut sections: Vec<Section> = Vec::with_capacity(trailer.sections);
         for _ in 0..trailer.sections {
-            let row = Row::read(&mut reader).map_err(|_| FooterError::Length)?;
+            let row = Row::read(&mut rows).map_err(|_| FooterError::Length)?;
             if sections.iter().any(|section| section.tag == row.tag) {
                 return Err(FooterError::DuplicateSection { tag: row.tag });
             }
-            sections.push(row.section(bytes)?);
+            // Sections stand one behind the other, so that together they are never longer than the footer.
+            if row.offset as usize != bytes.len() - left.remaining() {
+                return Err(FooterError::NotCanonical);
+            }
+            sections.push(row.section(&mut left)?);
         }
+        left.finish().map_err(|_| FooterError::NotCanonical)?;
         Ok(Self { log_len: trailer.log_len, len: trailer.footer_len, sections })
     }
 
@@ -254,13 +262,15 @@ impl Row {
         })
     }
 
-    fn section(self, bytes: &[u8]) -> Result<Section, FooterError> {
+    /// Takes the row's section off the sections that are left.
+    fn section(self, left: &mut Reader<'_>) -> Result<Section, FooterError> {
         if self.flags & SECTION_REQUIRED != 0 && self.tag != SECTION_SUMMARY {
             return Err(FooterError::UnknownRequiredSection { tag: self.tag });
         }
-        let start = self.offset as usize;
-        let range = start.checked_add(self.len as usize).and_then(|end| bytes.get(start..end));
-        let bytes = range.ok_or(FooterError::Length)?;
+        if self.flags & !SECTION_REQUIRED != 0 {
+            return Err(FooterError::NotCanonical);
+        }
+        let bytes = left.bytes(self.len as usize).map_err(|_| FooterError::Length)?;
         if crc32fast::hash(bytes) != self.check {
             return Err(FooterError::Check);
         }

@@ -1,6 +1,7 @@
 //! A frame as it is read: one encoded event, checked.
 //!
-//! Invariant: a [`Frame`] exists only for bytes whose check matches the place they were read from. Nothing is allocated.
+//! Invariant: a [`Frame`] exists only for bytes whose check matches the place they were read from. Nothing is
+//! allocated.
 
 use crate::error::FrameError;
 use crate::hash::{EventHash, StatementDigest, event_hash};
@@ -23,7 +24,7 @@ pub enum FrameLen {
 }
 
 /// One encoded event, checked, borrowed from its bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Frame<'a> {
     bytes: &'a [u8],
     header: Header<'a>,
@@ -33,7 +34,8 @@ impl<'a> Frame<'a> {
     /// Returns the length of the frame that begins with these bytes, before the frame's check is looked at.
     ///
     /// # Errors
-    /// [`FrameError`] when lengths or flags cannot be, or a cap is passed.
+    /// [`FrameError::Length`], [`FrameError::PayloadTooLarge`] and [`FrameError::SealTooShort`] for lengths that
+    /// cannot be, [`FrameError::UnknownFlags`] and [`FrameError::CommitmentWithoutSeal`] for flags.
     pub fn peek_len(bytes: &[u8]) -> Result<FrameLen, FrameError> {
         let Some(len) = bytes.first_chunk::<FRAME_LEN_LEN>() else { return Ok(FrameLen::NeedsMore) };
         if u32::from_le_bytes(*len) == 0 {
@@ -114,6 +116,13 @@ impl<'a> Frame<'a> {
         let hollow = if self.header.is_hollow() { HOLLOW_LEN } else { 0 };
         let end = self.header.header_len - hollow;
         statement_digest(self.bytes.get(ID_AT..end).unwrap_or_default(), event_hash)
+    }
+}
+
+/// Prints no payload: it may be plaintext.
+impl std::fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Frame").field("header", &self.header).finish_non_exhaustive()
     }
 }
 

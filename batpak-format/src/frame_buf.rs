@@ -29,7 +29,8 @@ pub struct FrameBuf {
 }
 
 impl FrameBuf {
-    /// Encodes a statement and copies the plaintext behind it. Where the statement names a key, room for the tag follows.
+    /// Encodes a statement and copies the plaintext behind it. Where the statement names a key, room for the tag
+    /// follows.
     ///
     /// # Errors
     /// [`FrameError::PayloadTooLarge`] above [`PLAINTEXT_BYTES_LIMIT`], [`FrameError::Batch`],
@@ -54,8 +55,8 @@ impl FrameBuf {
         debug_assert_eq!(bytes.len(), header_len, "the header has the length that was computed");
         bytes.extend_from_slice(plaintext);
         bytes.resize(frame_len, 0);
-        let frame_len = u32::try_from(frame_len).expect("the largest frame fits a u32");
-        put(&mut bytes, FRAME_LEN_AT, &frame_len.to_le_bytes());
+        // Header and payload are below their caps, and FRAME_BYTES_MAX, the sum of these, is a u32.
+        put(&mut bytes, FRAME_LEN_AT, &(frame_len as u32).to_le_bytes());
         let Statement { id, kind, batch, encryption, .. } = *statement;
         Ok(Self { bytes, header_len, id, kind, batch, encryption })
     }
@@ -183,7 +184,8 @@ pub fn hollow(frame: &[u8], seed: &FrameSeed) -> Result<Vec<u8>, FrameError> {
     let header_len = frame.header().header_len;
     let mut bytes = frame.bytes().get(..header_len).unwrap_or_default().to_vec();
     bytes.extend_from_slice(frame.event_hash().as_bytes());
-    let frame_len = u32::try_from(header_len + HOLLOW_LEN).expect("a header is a few KiB");
+    // The header of a frame that was decoded is below its cap of a few KiB.
+    let frame_len = (header_len + HOLLOW_LEN) as u32;
     put(&mut bytes, FRAME_LEN_AT, &frame_len.to_le_bytes());
     put(&mut bytes, FLAGS_AT, &(frame.header().flags() | FLAG_HOLLOW).to_le_bytes());
     let check = header_check(payload_check(&[]), seed, &bytes);

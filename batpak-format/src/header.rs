@@ -1,6 +1,7 @@
 //! The header of a checked frame, read where it stands.
 //!
-//! Invariant: a [`Header`] exists only for bytes whose lengths, flags and optional parts are those that the encoder writes.
+//! Invariant: a [`Header`] exists only for bytes whose lengths, flags and optional parts are those that the encoder
+//! writes.
 
 use crate::causes::{Cause, CausesPart};
 use crate::codec::Reader;
@@ -14,7 +15,7 @@ use crate::id::EventId;
 use crate::kind::EventKind;
 use crate::layout::{
     FIXED_LEN, FLAG_BATCH, FLAG_CAUSES, FLAG_CORRELATION, FLAG_HOLLOW, FLAG_KEY_COMMITMENT, FLAG_SEALED, FLAG_TAGS,
-    FLAGS_KNOWN, FRAME_BYTES_MAX, PAYLOAD_BYTES_LIMIT, PLAINTEXT_BYTES_LIMIT, SEAL_TAG_LEN,
+    FLAGS_KNOWN, HEADER_BYTES_MAX, PAYLOAD_BYTES_LIMIT, PLAINTEXT_BYTES_LIMIT, SEAL_TAG_LEN,
 };
 use crate::statement::BatchPart;
 use crate::tags::TagsPart;
@@ -73,7 +74,9 @@ impl Fixed {
         }
         let least =
             u64::from(fixed.stored_len()) + FIXED_LEN as u64 + u64::from(fixed.entity_len) + u64::from(fixed.scope_len);
-        if fixed.frame_len > FRAME_BYTES_MAX || u64::from(fixed.frame_len) < least {
+        // A frame that claims a large header would make a reader fetch what no encoder writes.
+        let most = u64::from(fixed.stored_len()) + HEADER_BYTES_MAX as u64;
+        if !(least..=most).contains(&u64::from(fixed.frame_len)) {
             return Err(FrameError::Length { frame_len: fixed.frame_len });
         }
         Ok(fixed)

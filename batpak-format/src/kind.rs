@@ -62,7 +62,7 @@ impl EventKind {
     /// [`KindError::CategoryOutOfRange`] or [`KindError::TypeOutOfRange`].
     pub const fn new(category: u8, type_id: u16) -> Result<Self, KindError> {
         if category > CATEGORY_MAX {
-            return Err(KindError::CategoryOutOfRange { category });
+            return Err(KindError::CategoryOutOfRange { category: category as u16 });
         }
         if type_id > TYPE_ID_MAX {
             return Err(KindError::TypeOutOfRange { type_id });
@@ -119,8 +119,8 @@ impl FromStr for EventKind {
     /// Reads `CATEGORY:TYPE`, each decimal or hex with `0x`.
     fn from_str(text: &str) -> Result<Self, KindError> {
         let (category, type_id) = text.split_once(':').ok_or(KindError::Malformed)?;
-        let category =
-            u8::try_from(number(category)?).map_err(|_| KindError::CategoryOutOfRange { category: u8::MAX })?;
+        let category = number(category)?;
+        let category = u8::try_from(category).map_err(|_| KindError::CategoryOutOfRange { category })?;
         Self::new(category, number(type_id)?)
     }
 }

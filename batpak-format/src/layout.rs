@@ -1,4 +1,4 @@
-//! Where each fixed field of a frame stands, its flags, and the caps on its sizes.
+//! Where each fixed field of a frame and of a segment header stands, the flags of a frame, and the caps on its sizes.
 //!
 //! Invariant: each offset is the previous one plus its length; FORMAT.md states the same numbers, and a test
 //! holds them together.
@@ -6,6 +6,12 @@
 use crate::causes::CAUSES_MAX;
 use crate::coordinate::NAME_BYTES_MAX;
 use crate::tags::{TAG_BYTES_MAX, TAGS_MAX};
+
+pub use crate::segment::{
+    SEGMENT_CHECK_AT, SEGMENT_EPOCH_AT, SEGMENT_FIRST_POSITION_AT, SEGMENT_HEADER_LEN_AT, SEGMENT_MAGIC_AT,
+    SEGMENT_NUMBER_AT, SEGMENT_OPTIONAL_FLAGS_AT, SEGMENT_PAD_AT, SEGMENT_PREVIOUS_AT, SEGMENT_REQUIRED_FLAGS_AT,
+    SEGMENT_RESERVED_AT, SEGMENT_STORE_AT, SEGMENT_VERSION_AT,
+};
 
 /// The default cap on a payload, in bytes, before sealing.
 pub const PLAINTEXT_BYTES_MAX_DEFAULT: u32 = 16 << 20;

@@ -1,15 +1,16 @@
 //! The byte formats of the batpak event store: events, frames, segments and records. What anyone can check.
 //!
-//! You probably want `batpak-store`, which composes these with keys and a disk. This crate is for whoever reads or verifies a log
-//! without it: it does no I/O, holds no lock and knows no key. `FORMAT.md` beside it is the specification, byte by byte.
+//! You probably want `batpak-store`, which composes these with keys and a disk. This crate is for whoever reads or
+//! verifies a log without it: it does no I/O, holds no lock and knows no key. `FORMAT.md` beside it is the
+//! specification, byte by byte.
 //!
-//! Start from [`Frame`]: [`Frame::decode`] checks the bytes of one event and lends what stands in them. [`FrameBuf`] makes such
-//! bytes from a [`Statement`], what is known before the commit, and a [`Placement`], what the commit adds.
+//! Start from [`Frame`]: [`Frame::decode`] checks the bytes of one event and lends what stands in them. [`FrameBuf`]
+//! makes such bytes from a [`Statement`], what is known before the commit, and a [`Placement`], what the commit adds.
 //!
 //! ```
 //! use batpak_format::{
-//!     Causes, ContentType, Coordinate, EventId, EventKind, Frame, FrameBuf, FrameSeed, Placement, Statement, StoreId, Tags,
-//!     Timestamp, chain_hash, entity_root,
+//!     Causes, ContentType, Coordinate, EventId, EventKind, Frame, FrameBuf, FrameSeed, Placement, Statement, StoreId,
+//!     Tags, Timestamp, chain_hash, entity_root,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,11 +39,13 @@
 //!
 //! let frame = Frame::decode(&bytes, &seed)?;
 //! assert_eq!(frame.payload(), Some(&b"two lamps"[..]));
-//! assert!(Frame::decode(&bytes, &FrameSeed { offset: 129, ..seed }).is_err(), "a frame that was moved does not check");
+//! // A frame that was moved does not check.
+//! assert!(Frame::decode(&bytes, &FrameSeed { offset: 129, ..seed }).is_err());
 //! # Ok(())
 //! # }
 //! ```
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 pub mod codec;
 pub mod layout;
@@ -95,13 +98,12 @@ pub use layout::{
     HEADER_BYTES_MAX, PAYLOAD_BYTES_LIMIT, PLAINTEXT_BYTES_LIMIT, PLAINTEXT_BYTES_MAX_DEFAULT, SEAL_TAG_LEN,
 };
 pub use record::{
-    Bypass, Checkpoint, Denial, Genesis, KEY_SCOPE_BYTES_LIMIT, KeyLossAccepted, KeyRun, RECORD_TEXT_BYTES_MAX,
-    RECORD_VERSION, REFERENCE_BYTES_MAX, Record, Rekeyed, RollbackAccepted, RolledBack, ScopeHeld, ScopeReadmitted,
-    ScopeReleased, ShredCompleted, ShredIntent, ShredTarget, Tombstone,
+    BYPASS_GATES_MAX, Bypass, Checkpoint, Denial, Genesis, KEY_RUNS_MAX, KEY_SCOPE_BYTES_LIMIT, KeyLossAccepted,
+    KeyRun, RECORD_TEXT_BYTES_MAX, RECORD_VERSION, REFERENCE_BYTES_MAX, Record, Rekeyed, RollbackAccepted, RolledBack,
+    SHRED_TARGETS_MAX, ScopeHeld, ScopeReadmitted, ScopeReleased, ShredCompleted, ShredIntent, ShredTarget, Tombstone,
 };
-pub use segment::{SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SEGMENT_VERSION, SegmentHeader};
+pub use segment::{SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SEGMENT_REQUIRED_FLAGS_KNOWN, SEGMENT_VERSION, SegmentHeader};
 pub use statement::{BatchPart, FrameSeed, Placement, Statement};
 pub use summary::{SUMMARY_LEN, SUMMARY_VERSION, SegmentEnd, SegmentSummary};
-pub use tags::Tags;
-pub use tags::{TAG_BYTES_MAX, TAGS_MAX};
+pub use tags::{TAG_BYTES_MAX, TAGS_MAX, Tags};
 pub use time::Timestamp;

@@ -1,7 +1,7 @@
 //! Records: the payloads of the reserved kinds, which only the store itself writes.
 //!
-//! Invariant: each begins with a version byte, has one encoding, and is decoded only when every count is below its cap and the bytes
-//! for it are there.
+//! Invariant: each begins with a version byte, has one encoding, and is decoded only when every count is below its
+//! cap and the bytes for it are there.
 
 mod destruction;
 mod genesis;
@@ -12,11 +12,11 @@ use crate::error::RecordError;
 use crate::kind::EventKind;
 
 pub use destruction::{
-    KeyLossAccepted, KeyRun, Rekeyed, RollbackAccepted, RolledBack, ScopeHeld, ScopeReadmitted, ScopeReleased,
-    ShredCompleted, ShredIntent, ShredTarget,
+    KEY_RUNS_MAX, KeyLossAccepted, KeyRun, Rekeyed, RollbackAccepted, RolledBack, SHRED_TARGETS_MAX, ScopeHeld,
+    ScopeReadmitted, ScopeReleased, ShredCompleted, ShredIntent, ShredTarget,
 };
 pub use genesis::Genesis;
-pub use other::{Bypass, Checkpoint, Denial, Tombstone};
+pub use other::{BYPASS_GATES_MAX, Bypass, Checkpoint, Denial, Tombstone};
 
 /// The version byte that every record begins with.
 pub const RECORD_VERSION: u8 = 1;
@@ -100,7 +100,7 @@ impl Record {
             Self::ScopeReleased(record) => record.put(&mut out)?,
             Self::ShredCompleted(record) => record.put(&mut out),
             Self::ShredIntent(record) => record.put(&mut out)?,
-            Self::Tombstone(record) => record.put(&mut out),
+            Self::Tombstone(record) => record.put(&mut out)?,
         }
         Ok(out)
     }
@@ -108,8 +108,8 @@ impl Record {
     /// Decodes the payload of an event of a reserved kind.
     ///
     /// # Errors
-    /// [`RecordError::UnknownKind`] for a kind that carries no record, [`RecordError::UnknownVersion`], and the other variants for
-    /// bytes that no encoder writes.
+    /// [`RecordError::UnknownKind`] for a kind that carries no record, [`RecordError::UnknownVersion`], and the other
+    /// variants for bytes that no encoder writes.
     pub fn decode(kind: EventKind, bytes: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader::new(bytes);
         let version = reader.u8()?;

@@ -1,6 +1,7 @@
 //! The header of a segment file.
 //!
-//! Invariant: a [`SegmentHeader`] that was decoded is of a known version, needs no unknown feature, and its check holds.
+//! Invariant: a [`SegmentHeader`] that was decoded is of a known version, needs no unknown feature, and its check
+//! holds.
 
 use crate::codec::{Reader, put_bytes, put_u16, put_u32, put_u64};
 use crate::error::{CodecError, SegmentHeaderError};

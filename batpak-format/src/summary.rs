@@ -82,7 +82,8 @@ impl SegmentSummary {
     /// Decodes a summary section of a version.
     ///
     /// # Errors
-    /// [`FooterError::UnknownVersion`], [`FooterError::Length`], [`FooterError::NotCanonical`].
+    /// [`FooterError::UnknownVersion`] for another version than [`SUMMARY_VERSION`], [`FooterError::Length`] for
+    /// another length than [`SUMMARY_LEN`], [`FooterError::NotCanonical`] for fields that no encoder writes.
     pub fn decode(version: u16, bytes: &[u8]) -> Result<Self, FooterError> {
         if version != SUMMARY_VERSION {
             return Err(FooterError::UnknownVersion { version });

@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, reason = "a bench stops at what it did not expect")]
 #![allow(missing_docs, reason = "the macros of the harness make public functions")]
 
+#[expect(dead_code, reason = "only one of the shapes is compared")]
 mod shapes;
 
 use std::collections::HashMap;
@@ -51,9 +52,7 @@ fn other_common(graph: &Other, first: NodeIndex, second: NodeIndex) -> Vec<NodeI
     };
     let (first, second) = (past(first), past(second));
     let both = |event: NodeIndex| first[event.index()] && second[event.index()];
-    let lowest = |event: &NodeIndex| {
-        both(*event) && !graph.neighbors_directed(*event, Direction::Outgoing).any(both)
-    };
+    let lowest = |event: &NodeIndex| both(*event) && !graph.neighbors_directed(*event, Direction::Outgoing).any(both);
     graph.node_indices().filter(lowest).collect()
 }
 

@@ -72,11 +72,7 @@ fn causes(event: u32, shape: Shape, heads: &mut [u32; 40], random: &mut Random) 
 impl EdgeSource for Log {
     type Error = Infallible;
 
-    fn edges(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>,
-    ) -> Result<u64, Infallible> {
+    fn edges(&self, from: u64, visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>) -> Result<u64, Infallible> {
         for event in from as usize..self.ids.len() {
             let edges = EventEdges {
                 position: event as u64,
@@ -107,6 +103,6 @@ impl Random {
     }
 
     pub fn below(&mut self, end: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(end) >> 32) as u32
+        (((self.next() >> 32) * u64::from(end)) >> 32) as u32
     }
 }

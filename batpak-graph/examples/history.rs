@@ -29,17 +29,14 @@ struct Shop;
 impl EdgeSource for Shop {
     type Error = Infallible;
 
-    fn edges(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>,
-    ) -> Result<u64, Infallible> {
+    fn edges(&self, from: u64, visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>) -> Result<u64, Infallible> {
         for (position, (entity, key, causes)) in (0..).zip(EVENTS).filter(|(position, _)| *position >= from) {
             // What the bank did is not in this log.
             let cause = |key: &&str| Cause { id: id(key), external: *key == "bank" };
             let causes = Causes::new(causes.iter().map(cause).collect()).unwrap_or_default();
             let kind = EventKind::from_u16(0x1001);
-            let edges = EventEdges { position, id: id(key), kind, entity, scope: "shop", correlation: None, causes: &causes };
+            let edges =
+                EventEdges { position, id: id(key), kind, entity, scope: "shop", correlation: None, causes: &causes };
             if visit(edges).is_break() {
                 return Ok(position + 1);
             }
@@ -76,7 +73,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(graph.relation(authorised, reserved), Relation::Concurrent);
 
     let name = |node| Keys.label(&graph.event(node)).unwrap_or_default();
-    println!("both follow from: {}", graph.common_ancestors(authorised, reserved).into_iter().map(name).collect::<String>());
+    println!(
+        "both follow from: {}",
+        graph.common_ancestors(authorised, reserved).into_iter().map(name).collect::<String>()
+    );
     println!("what led to the shipment, nearest first:");
     for reached in graph.past(shipped, Limits { depth_max: 3, ..Limits::default() }) {
         println!("  {} {}", reached.depth, name(reached.node));

@@ -59,7 +59,8 @@ mod tests {
             let causes = Causes::new(cause.into_iter().collect()).unwrap();
             let position = u64::from(number);
             let (entity, scope, kind) = ("entity", "scope", EventKind::from_u16(0x1001));
-            let edges = EventEdges { position, id: id(number), kind, entity, scope, correlation: None, causes: &causes };
+            let edges =
+                EventEdges { position, id: id(number), kind, entity, scope, correlation: None, causes: &causes };
             graph.push(&edges).unwrap();
         }
         graph
@@ -76,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn main_chain_of_a_million_takes_few_jumps() {
-        let graph = chain(1_000_000);
-        let mut event = 999_999;
+    fn main_chain_of_100_000_takes_few_jumps() {
+        let graph = chain(100_000);
+        let mut event = 99_999;
         let mut jumps = 0;
         while event != 0 {
             event = graph.jump(event);
             jumps += 1;
         }
-        assert!(jumps <= 40, "{jumps}");
+        assert!(jumps <= 34, "{jumps}");
     }
 }

@@ -40,14 +40,7 @@ struct Sweep<'g> {
 
 impl<'g> Sweep<'g> {
     fn new(graph: &'g Graph, end: u32) -> Sweep<'g> {
-        Sweep {
-            graph,
-            end,
-            waiting: Marks::below(end),
-            flags: Values::below(end),
-            first_open: 0,
-            second_open: 0,
-        }
+        Sweep { graph, end, waiting: Marks::below(end), flags: Values::below(end), first_open: 0, second_open: 0 }
     }
 
     fn run(mut self) -> Vec<Node> {

@@ -117,11 +117,7 @@ impl Graph {
         let edge = self.causes.len() as u32;
         self.causes.push(cause);
         let last = std::mem::replace(&mut self.rows.at_mut(cause).effects_last, edge);
-        let next = if last == NONE {
-            edge
-        } else {
-            std::mem::replace(&mut self.effects.at_mut(last).next, edge)
-        };
+        let next = if last == NONE { edge } else { std::mem::replace(&mut self.effects.at_mut(last).next, edge) };
         self.effects.push(Effect { event, next });
     }
 

@@ -63,12 +63,7 @@ pub(crate) struct Coordinates {
 
 impl Coordinates {
     pub(crate) const fn new() -> Coordinates {
-        Coordinates {
-            entities: Names::new(),
-            scopes: Names::new(),
-            pairs: Column::new(),
-            index: Index::new(),
-        }
+        Coordinates { entities: Names::new(), scopes: Names::new(), pairs: Column::new(), index: Index::new() }
     }
 
     pub(crate) fn entities_len(&self) -> usize {

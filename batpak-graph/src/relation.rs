@@ -32,7 +32,7 @@ pub enum Relation {
 /// The edges looked at from each end before the exact sweep takes over.
 const DIVE_EDGES_MAX: u32 = 2_048;
 /// The events searched upwards before the way down begins.
-const UP_FIRST: usize = 40;
+const UP_FIRST: usize = 32;
 
 impl Graph {
     /// Whether `later` follows from `earlier`, in one step or more. No event follows from itself.

@@ -15,7 +15,9 @@ use crate::node::{Node, Unfollowed};
 #[non_exhaustive]
 pub enum Fault {
     /// A cause stands at a later position than its effect.
-    #[error("event {event} at position {position} names {cause} at position {cause_position} as a cause, which is later")]
+    #[error(
+        "event {event} at position {position} names {cause} at position {cause_position} as a cause, which is later"
+    )]
     CauseLater {
         /// The event.
         event: EventId,

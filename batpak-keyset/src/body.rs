@@ -228,3 +228,6 @@ const fn frontier(page: u32, source: TreeError) -> ImageError {
 fn invalid_unless(holds: bool, at: usize) -> Result<(), ImageError> {
     if holds { Ok(()) } else { Err(ImageError::InvalidField { at }) }
 }
+
+#[cfg(test)]
+mod tests;

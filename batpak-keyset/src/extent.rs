@@ -161,3 +161,6 @@ fn aad(store: StoreId, page: u32, number: u64) -> [u8; 28] {
     number_bytes.copy_from_slice(&number.to_le_bytes());
     aad
 }
+
+#[cfg(test)]
+mod tests;

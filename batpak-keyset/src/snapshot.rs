@@ -164,3 +164,32 @@ impl Keyset {
 pub(crate) const fn file_len(image_len: usize) -> u64 {
     (image_len + FILE_ROOM).next_multiple_of(FILE_ROOM) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use batpak_crypto::{OsEntropy, SecretId};
+    use batpak_format::StoreId;
+
+    use super::*;
+    use crate::{CreateKeyset, Granularity, ProviderRecord};
+
+    #[test]
+    fn image_with_flags_that_may_only_be_read_is_not_published() {
+        let create = CreateKeyset {
+            store: StoreId::from_bytes([1; 16]),
+            granularity: Granularity::Event,
+            provider: ProviderRecord::key_file(),
+            secret_id: SecretId::from_bytes([2; 16]),
+        };
+        let root = RootSecret::generate(&OsEntropy).unwrap();
+        let mut keyset = Keyset::create(create, &OsEntropy).unwrap();
+        keyset.read_only_flags = 8;
+        let refused = keyset.publication(&root, LogSeen::NOTHING, &OsEntropy);
+        assert!(matches!(refused, Err(KeysetError::ReadOnly { flags: 8 })));
+        keyset.read_only_flags = 0;
+        keyset.raise_epoch_above(u64::MAX - 1);
+        assert_eq!(keyset.publication(&root, LogSeen::NOTHING, &OsEntropy).unwrap().epoch, u64::MAX);
+        let refused = keyset.publication(&root, LogSeen::NOTHING, &OsEntropy);
+        assert!(matches!(refused, Err(KeysetError::EpochsExhausted)));
+    }
+}

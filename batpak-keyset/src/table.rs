@@ -156,3 +156,6 @@ impl PageTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use batpak_format::{
     Causes, ChainHash, ContentType, Coordinate, EventId, EventKind, FooterBuilder, FrameBuf, FrameSeed, Placement,
-    SECTION_SUMMARY, SEGMENT_HEADER_LEN, SUMMARY_VERSION, SegmentEnd, SegmentHeader, SegmentSummary, Statement, StoreId, Tags, Timestamp,
+    SECTION_SUMMARY, SEGMENT_HEADER_LEN, SUMMARY_VERSION, SegmentEnd, SegmentHeader, SegmentSummary, Statement,
+    StoreId, Tags, Timestamp,
 };
 use batpak_segment::{Access, Disk, RealDisk, ScanItem, Scanner, SegmentReader, SegmentWriter, segment_path};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -141,7 +142,9 @@ fn read(c: &mut Criterion) {
                 b.iter(|| {
                     // A stride that is no divisor: every frame, in no order.
                     at = (at + 7_919) % offsets.len();
-                    reader.with_frame(offsets[at], store(), &mut buffer, |frame| frame.payload().map(<[u8]>::len)).unwrap()
+                    reader
+                        .with_frame(offsets[at], store(), &mut buffer, |frame| frame.payload().map(<[u8]>::len))
+                        .unwrap()
                 });
             });
         }

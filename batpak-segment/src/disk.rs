@@ -109,6 +109,7 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file; all reads and writes name their offset, so it is shared freely.
+#[expect(clippy::len_without_is_empty, reason = "a file's length is asked of the disk and may fail")]
 pub trait DiskFile: Debug + Send + Sync {
     /// Reads at most `buf.len()` bytes; fewer is legal, none means the end of the file.
     ///
@@ -145,7 +146,6 @@ pub trait DiskFile: Debug + Send + Sync {
     ///
     /// # Errors
     /// What the disk says.
-    #[expect(clippy::len_without_is_empty, reason = "a file's length is asked of the disk and may fail")]
     fn len(&self) -> io::Result<u64>;
 
     /// Which file this is.

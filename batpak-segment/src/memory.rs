@@ -110,13 +110,13 @@ impl MemoryDisk {
     }
 
     /// Shows every call that is carried out, in order, to `observe`, which must not use the disk itself.
-    pub fn observe(&self, observe: Box<dyn FnMut(&DiskCall<'_>) + Send>) {
+    pub fn observe(&self, observe: Observe) {
         self.lock().observe = Some(observe);
     }
 
     /// Asks `fail` before every call: an error it gives is the call's answer, and nothing is changed. It must
     /// not use the disk itself.
-    pub fn fail(&self, fail: Box<dyn FnMut(&DiskCall<'_>) -> Option<io::Error> + Send>) {
+    pub fn fail(&self, fail: Fail) {
         self.lock().fail = Some(fail);
     }
 

@@ -61,7 +61,8 @@ pub struct SegmentInfo {
     pub log_len: u64,
     /// The end of the footer, or of the frames when there is no whole footer.
     pub end: u64,
-    /// What its footer states, when that is whole.
+    /// What its footer states, when that is whole. A segment before the active one that has none is finished by its
+    /// writer before a next one is created.
     pub footer: Option<SegmentSummary>,
 }
 

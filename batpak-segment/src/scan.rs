@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 
 use batpak_format::layout::{
-    ENTITY_LEN_AT, FIXED_LEN, FLAG_HOLLOW, FLAGS_AT, FLAGS_KNOWN, FRAME_LEN_AT, HEADER_BYTES_MAX,
-    PAYLOAD_LEN_AT, SCOPE_LEN_AT,
+    ENTITY_LEN_AT, FIXED_LEN, FLAG_HOLLOW, FLAGS_AT, FLAGS_KNOWN, FRAME_LEN_AT, HEADER_BYTES_MAX, PAYLOAD_LEN_AT,
+    SCOPE_LEN_AT,
 };
 use batpak_format::{Frame, FrameError, FrameLen, FrameSeed, NAME_BYTES_MAX, StoreId};
 
@@ -21,6 +21,7 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// What stands at the place a scanner has come to.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation a frame")]
 pub enum ScanItem<'a> {
     /// Bytes that are not a frame; the scanner stays before them.
     Bad {
@@ -175,6 +176,11 @@ impl Scanner {
             return Ok(Measure::Empty);
         }
         let found = start.len() as u64;
+        // All of it is in the window: decoding it looks at everything.
+        let claimed = read_u32(start, FRAME_LEN_AT) as usize;
+        if (FIXED_LEN..=start.len()).contains(&claimed) {
+            return Ok(Measure::Whole(claimed));
+        }
         match Frame::peek_len(start) {
             Err(error) => Ok(Measure::Bad(error)),
             Ok(FrameLen::Empty) => Ok(Measure::Empty),

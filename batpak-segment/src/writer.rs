@@ -44,10 +44,8 @@ impl SegmentWriter {
     pub fn create(disk: Arc<dyn Disk>, dir: &Path, header: &SegmentHeader, ahead: bool) -> io::Result<SegmentWriter> {
         let path = segment_path(dir, header.number);
         let file = disk.create_new(&path, 0o600)?;
-        let made = file
-            .write_all_at(&header.encode(), 0)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| disk.sync_dir(dir));
+        let made =
+            file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_all()).and_then(|()| disk.sync_dir(dir));
         if let Err(error) = made {
             // A file that stays is a creation cut short: recovery removes it.
             let _ = disk.remove(&path).and_then(|()| disk.sync_dir(dir));
@@ -126,7 +124,9 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Takes back everything at and after `to`: zeros stand there when it returns, and the next range may begin there.
+    /// Takes back everything at and after `to`: zeros stand there, synced, and the next range may begin there.
+    ///
+    /// Without the sync a crash could bring back a frame that was taken back, behind a new one of the same length.
     ///
     /// # Errors
     /// What the disk says. Nothing more may then be written: frames that were taken back may still stand there.
@@ -134,6 +134,7 @@ impl SegmentWriter {
         // The file may be shorter than what was meant to be written.
         let written = self.file.len()?.min(self.filled);
         write_zeros(self.file.as_ref(), to, written)?;
+        self.file.sync_data()?;
         self.end = to;
         self.filled = to.max(written);
         Ok(())

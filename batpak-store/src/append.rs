@@ -5,13 +5,14 @@
 
 use batpak_crypto::PayloadKey;
 use batpak_format::{
-    BatchPart, Causes, Coordinate, EventId, FrameBuf, HashedFrame, KeyId, PayloadEncryption, Statement,
-    Tags, Timestamp, aad,
+    BatchPart, Causes, Coordinate, EventId, FrameBuf, HashedFrame, KeyId, PayloadEncryption, Statement, Tags,
+    Timestamp, aad,
 };
 use batpak_keyset::KeyScope;
 
 use crate::{
-    AppendError, Durability, NewEvent, Receipt, Store, Ticket, commit::Committed, keys::LentKey, view::View, writer::Writer,
+    AppendError, Durability, NewEvent, Receipt, Store, Ticket, commit::Committed, keys::LentKey, view::View,
+    writer::Writer,
 };
 
 /// A validated event: its sizes, kind, causes and tags are within bounds, and it has its id.

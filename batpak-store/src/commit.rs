@@ -183,8 +183,7 @@ fn place_event(
     let time = event.time.unwrap_or_else(|| context.clock.now());
     let chain: ChainHash = chain_hash(&previous, event.frame.digest(), position, revision, time);
     let (id, event_hash) = (event.frame.id(), event.frame.event_hash());
-    let placement =
-        Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
+    let placement = Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
     let seed = FrameSeed { store: context.store, segment: address.segment, offset: address.offset };
     index.push(Entry {
         position,

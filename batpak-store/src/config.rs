@@ -2,7 +2,11 @@
 //!
 //! Invariant: encryption is chosen in words. There is no default that keeps a key beside the data without being asked to.
 
-use std::{fmt, sync::Arc, time::{Duration, SystemTime, UNIX_EPOCH}};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use batpak_crypto::{Entropy, NonceMode, OsEntropy};
 use batpak_format::{PLAINTEXT_BYTES_LIMIT, PLAINTEXT_BYTES_MAX_DEFAULT, Timestamp};

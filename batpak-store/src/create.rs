@@ -3,7 +3,10 @@
 //! Invariant: the order is provider's secret, keyset copies, directory, genesis event last. Without its genesis event it is no store:
 //! open and create both refuse what a crash leaves before it. A creation that fails takes back what it made.
 
-use std::{path::{Path, PathBuf}, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use batpak_format::{ChainHash, Genesis, Record, StoreId};
 use batpak_keyset::{CreateKeyset, Granularity, Keyset, LogSeen, Step};
@@ -50,7 +53,8 @@ impl Store {
         }
         let mut id = [0; 16];
         config.entropy.fill(&mut id)?;
-        let mut making = Making { dir, config: &config, store: StoreId::from_bytes(id), made: Vec::new(), secret: false };
+        let mut making =
+            Making { dir, config: &config, store: StoreId::from_bytes(id), made: Vec::new(), secret: false };
         let made = making.make();
         if made.is_err() {
             making.take_back();
@@ -87,8 +91,9 @@ impl Making<'_> {
             chain: ChainHash::from_bytes([0; 32]),
             keyset_epoch: keys.as_ref().map_or(0, Keys::epoch),
         };
-        let log = SegmentLog::create(Arc::clone(disk), &segments, self.store, &roll)
-            .map_err(refused("create a segment in", &segments))?;
+        let log =
+            SegmentLog::create(Arc::clone(disk), &segments, self.store, &roll, config.durability == Durability::Synced)
+                .map_err(refused("create a segment in", &segments))?;
         let tail = log.tail(Tail { segment: 0, offset: 0, segment_bytes: config.segment_bytes });
         let info = self.info();
         let genesis = self.genesis(&info);
@@ -100,7 +105,10 @@ impl Making<'_> {
             view: Arc::new(View::new(MemoryIndex::new())),
             keys: keys.map(Arc::new),
         }
-        .wake(Wake::Writer { start: Start { log, tail, next_position: 0, chain: roll.chain }, locks: [Some(lock), held] });
+        .wake(Wake::Writer {
+            start: Start { log, tail, next_position: 0, chain: roll.chain },
+            locks: [Some(lock), held],
+        });
         store.append_system(&Record::Genesis(genesis), Durability::Synced).map_err(OpenError::Append)?;
         self.sync_directories()?;
         Ok(store)

@@ -115,7 +115,8 @@ impl Drop for SyncTurn<'_> {
         if !self.ended {
             let mut state = lock(&self.pipeline.state);
             state.sync.running = false;
-            self.pipeline.poison(&mut state, Arc::new(std::io::Error::other("the thread that synced for others panicked")));
+            self.pipeline
+                .poison(&mut state, Arc::new(std::io::Error::other("the thread that synced for others panicked")));
         }
     }
 }

@@ -74,7 +74,9 @@ pub enum OpenError {
         epoch: u64,
     },
     /// The log is older than the keyset: events that were acknowledged are missing.
-    #[error("the log ends at position {found}, and the keyset has seen it reach {seen}: acknowledged events are missing, restore the log")]
+    #[error(
+        "the log ends at position {found}, and the keyset has seen it reach {seen}: acknowledged events are missing, restore the log"
+    )]
     LogRolledBack {
         /// Where the log ends.
         found: u64,

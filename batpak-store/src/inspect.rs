@@ -4,13 +4,14 @@
 
 use std::{io, path::Path};
 
-use batpak_format::{
-    EventKind, Frame, FrameLen, FrameSeed, Genesis, Record, SEGMENT_HEADER_LEN, SegmentHeader,
-};
+use batpak_format::{EventKind, Frame, FrameLen, FrameSeed, Genesis, Record, SEGMENT_HEADER_LEN, SegmentHeader};
 use batpak_keyset::{Granularity, ProviderKind};
 use batpak_segment::{Access, Disk, FIRST_SEGMENT, SEGMENTS_DIR, segment_path};
 
-use crate::{OpenError, Store, StoreInfo, layout::{Layout, refused}};
+use crate::{
+    OpenError, Store, StoreInfo,
+    layout::{Layout, refused},
+};
 
 /// A genesis frame is small: names, sizes and a hint of at most 1 KiB.
 const GENESIS_BYTES_MAX: usize = 8 * 1024;

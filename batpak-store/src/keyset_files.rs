@@ -2,7 +2,11 @@
 //!
 //! Invariant: every step is one call of the disk, in the order of the publication; nothing here decides anything.
 
-use std::{io, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use batpak_keyset::{Copy, CopyIdentity, ExtentWrite, Publication, Step};
 use batpak_segment::{Access, Disk, DiskFile};

@@ -7,7 +7,8 @@ use std::{io, path::Path, sync::Arc};
 
 use batpak_crypto::RootSecret;
 use batpak_keyset::{
-    Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, Keyset, LoadError, LoadInput, Loaded, Rewrite, Step, candidates,
+    Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, Keyset, LoadError, LoadInput, Loaded, Rewrite, Step,
+    candidates,
 };
 use batpak_segment::{Access, Disk};
 use zeroize::Zeroizing;
@@ -51,14 +52,18 @@ pub(crate) fn load(
         crate::sync::sleep(std::time::Duration::from_millis(1));
     };
     let (Loaded { mut keyset, mut findings, rewrite, .. }, root) = loaded;
-    let files = KeysetFiles::open(Arc::clone(disk), context.dir, access).map_err(refused("open the keyset in", context.dir))?;
+    let files =
+        KeysetFiles::open(Arc::clone(disk), context.dir, access).map_err(refused("open the keyset in", context.dir))?;
     let extents: Vec<u64> = keyset.extents().collect();
     for number in extents {
         let bytes = files.read_extent(number);
-        findings.extend(keyset.load_extent(number, match &bytes {
-            Ok(bytes) => ExtentBytes::Bytes(bytes),
-            Err(_) => ExtentBytes::Absent,
-        }));
+        findings.extend(keyset.load_extent(
+            number,
+            match &bytes {
+                Ok(bytes) => ExtentBytes::Bytes(bytes),
+                Err(_) => ExtentBytes::Absent,
+            },
+        ));
     }
     let identity = files.identity().map_err(refused("look at the keyset in", context.dir))?;
     Ok(LoadedKeys { keyset, findings, root, rewrite, files, identity })

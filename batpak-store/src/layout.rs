@@ -2,7 +2,10 @@
 //!
 //! Invariant: a file that is none of the store's is refused by name; hidden files and `lost+found` are left alone.
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use batpak_keyset::Copy;
 use batpak_segment::{Disk, SEGMENTS_DIR};

@@ -43,8 +43,8 @@ pub use batpak_keyset as keyset;
 pub use batpak_segment as segment;
 
 pub use batpak_format::{
-    Cause, Causes, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, StoreId, Tags,
-    Timestamp,
+    Cause, Causes, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, StoreId,
+    Tags, Timestamp,
 };
 pub use batpak_keyset::{Granularity, ProviderKind};
 

@@ -11,7 +11,7 @@ use batpak_keyset::LogVerdict;
 use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_durable};
 
 use crate::{
-    Config, OpenError, OpenReport, Store, StoreInfo,
+    Config, Durability, OpenError, OpenReport, Store, StoreInfo,
     inspect::inspect,
     keys::Keys,
     keyset_load::{LoadedKeys, load},
@@ -158,14 +158,16 @@ impl<'a> Opening<'a> {
         report: &mut OpenReport,
     ) -> Result<Option<Keys>, OpenError> {
         let closed_under = scan.recovered.clean_close.map(|close| close.keyset_epoch);
-        let keyset_clean = keys.as_ref().is_none_or(|keys| keys.is_clean() && closed_under == Some(keys.keyset.epoch()));
+        let keyset_clean =
+            keys.as_ref().is_none_or(|keys| keys.is_clean() && closed_under == Some(keys.keyset.epoch()));
         report.clean = closed_under.is_some() && keyset_clean;
         if let Some(loaded) = &keys {
             self.agree(loaded, scan)?;
         }
         if closed_under.is_none() {
             let segments = self.dir.join(SEGMENTS_DIR);
-            make_durable(&*self.config.disk, &segments, &scan.recovered).map_err(refused("write the log in", &segments))?;
+            make_durable(&*self.config.disk, &segments, &scan.recovered)
+                .map_err(refused("write the log in", &segments))?;
         }
         let Some(mut loaded) = keys else { return Ok(None) };
         report.keyset.clone_from(&loaded.findings);
@@ -190,12 +192,12 @@ impl<'a> Opening<'a> {
         let segments = self.dir.join(SEGMENTS_DIR);
         let end = (recovered.active, recovered.end_offset);
         let closed = recovered.clean_close.is_some();
+        let ahead = self.config.durability == Durability::Synced;
         let disk = Arc::clone(&self.config.disk);
-        let log = SegmentLog::resume(disk, &segments, self.info.store, end, scan.active, closed)
+        let log = SegmentLog::resume(disk, &segments, self.info.store, end, scan.active, closed, ahead)
             .map_err(refused("open the log in", &segments))?;
         let tail = Tail { segment: end.0, offset: end.1, segment_bytes: self.info.segment_bytes };
-        let start =
-            Start { log, tail, next_position: recovered.next_position, chain: recovered.last_chain_hash };
+        let start = Start { log, tail, next_position: recovered.next_position, chain: recovered.last_chain_hash };
         let parts = Parts {
             dir: self.dir,
             config: self.config,

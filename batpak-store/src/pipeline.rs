@@ -444,7 +444,8 @@ fn write_group(log: &mut SegmentLog, group: &[Job]) -> io::Result<()> {
     if group.len() == 1 {
         log.write(first.place.offset, &first.bytes)?;
     } else {
-        let gathered: Vec<u8> = group.iter().flat_map(|job| job.bytes.iter().copied()).collect();
+        let mut gathered = Vec::with_capacity(group.iter().map(|job| job.bytes.len()).sum());
+        group.iter().for_each(|job| gathered.extend_from_slice(&job.bytes));
         log.write(first.place.offset, &gathered)?;
     }
     for job in group {

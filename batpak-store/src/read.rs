@@ -106,12 +106,7 @@ impl Store {
     }
 
     /// Checks the frame at an address, and that it is the one of this position.
-    pub(crate) fn decode<'b>(
-        &self,
-        position: u64,
-        address: Address,
-        bytes: &'b [u8],
-    ) -> Result<Frame<'b>, ReadError> {
+    pub(crate) fn decode<'b>(&self, position: u64, address: Address, bytes: &'b [u8]) -> Result<Frame<'b>, ReadError> {
         let seed = FrameSeed { store: self.info.store, segment: address.segment, offset: address.offset };
         let frame = Frame::decode(bytes, &seed).map_err(|source| ReadError::Damaged { position, source })?;
         if frame.header().position() != position {

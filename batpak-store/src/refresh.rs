@@ -92,12 +92,8 @@ impl Refresh {
         if epochs.into_iter().flatten().all(|epoch| epoch <= keys.epoch()) {
             return Ok(());
         }
-        let context = ProviderContext {
-            store: store.info.store,
-            dir: &store.dir,
-            disk: &**disk,
-            entropy: &*self.config.entropy,
-        };
+        let context =
+            ProviderContext { store: store.info.store, dir: &store.dir, disk: &**disk, entropy: &*self.config.entropy };
         let loaded = load(&context, provider, disk, Access::Read).map_err(|why| ReadError::Keyset(Box::new(why)))?;
         let (keyset, root) = loaded.into_parts();
         keys.replace(keyset, root);

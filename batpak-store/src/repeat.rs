@@ -5,9 +5,7 @@
 
 use batpak_format::{Causes, EventId, Tags};
 
-use crate::{
-    AppendError, Durability, Event, NewEvent, Payload, Receipt, Repeat, Store, commit::Known, writer::Writer,
-};
+use crate::{AppendError, Durability, Event, NewEvent, Payload, Receipt, Repeat, Store, commit::Known, writer::Writer};
 
 impl Store {
     /// Answers a batch of which an id is known: all must be.

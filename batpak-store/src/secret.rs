@@ -8,7 +8,11 @@ mod key_file;
 mod local;
 mod passphrase;
 
-use std::{fmt, io, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use batpak_crypto::{Entropy, EntropyError, PassphraseError, RootSecret, SecretId};
 use batpak_format::{StoreId, Timestamp};
@@ -97,7 +101,12 @@ pub trait RootSecretProvider: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`ProviderError::Missing`] when it does not have `keep`.
-    fn settle(&self, context: &ProviderContext<'_>, keep: SecretId, now: Timestamp) -> Result<Destruction, ProviderError>;
+    fn settle(
+        &self,
+        context: &ProviderContext<'_>,
+        keep: SecretId,
+        now: Timestamp,
+    ) -> Result<Destruction, ProviderError>;
 
     /// Takes what must not be used by two writers at a time; it is held until the store is closed.
     ///

@@ -53,15 +53,23 @@ pub(crate) struct SegmentLog {
     store: StoreId,
     writer: SegmentWriter,
     facts: Facts,
+    /// Whether blocks are written ahead of the frames, which pays when each append is synced.
+    ahead: bool,
     /// Whether the active segment ends in a footer that a clean close wrote.
     closed: bool,
 }
 
 impl SegmentLog {
     /// Makes the first segment of a new log.
-    pub(crate) fn create(disk: Arc<dyn Disk>, dir: &Path, store: StoreId, roll: &Roll) -> io::Result<Self> {
-        let writer = SegmentWriter::create(Arc::clone(&disk), dir, &header(store, roll), true)?;
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), closed: false })
+    pub(crate) fn create(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        store: StoreId,
+        roll: &Roll,
+        ahead: bool,
+    ) -> io::Result<Self> {
+        let writer = SegmentWriter::create(Arc::clone(&disk), dir, &header(store, roll), ahead)?;
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), ahead, closed: false })
     }
 
     /// Goes on in the active segment of a recovered log.
@@ -72,9 +80,11 @@ impl SegmentLog {
         end: (u64, u64),
         facts: Facts,
         closed: bool,
+        ahead: bool,
     ) -> io::Result<Self> {
-        let writer = SegmentWriter::resume(Arc::clone(&disk), dir, end.0, end.1)?;
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, closed })
+        let mut writer = SegmentWriter::resume(Arc::clone(&disk), dir, end.0, end.1)?;
+        writer.set_ahead(ahead);
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, ahead, closed })
     }
 
     pub(crate) fn file(&self) -> LogFile {
@@ -106,7 +116,7 @@ impl SegmentLog {
     /// Ends the active segment and begins the next.
     pub(crate) fn roll(&mut self, roll: &Roll) -> Result<(), RollFailure> {
         self.end(SegmentEnd::Rolled, roll.keyset_epoch)?;
-        match SegmentWriter::create(Arc::clone(&self.disk), &self.dir, &header(self.store, roll), true) {
+        match SegmentWriter::create(Arc::clone(&self.disk), &self.dir, &header(self.store, roll), self.ahead) {
             Ok(writer) => {
                 self.writer = writer;
                 self.facts = Facts::of(roll);

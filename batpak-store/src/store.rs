@@ -9,12 +9,7 @@ use batpak_keyset::{Granularity, ProviderKind};
 use bytes::Bytes;
 
 use crate::{
-    AppendError, OpenReport, ReadError,
-    index::Address,
-    keys::Keys,
-    log_read::LogRead,
-    refresh::Refresh,
-    view::View,
+    AppendError, OpenReport, ReadError, index::Address, keys::Keys, log_read::LogRead, refresh::Refresh, view::View,
     writer::Writer,
 };
 

@@ -5,11 +5,7 @@
 use batpak_format::{Causes, ContentType, Coordinate, FrameBuf, Record, Statement, Tags};
 
 use crate::{
-    AppendError, Durability, Receipt, Store,
-    append::Sealed,
-    commit::Committed,
-    fence::Fenced,
-    ticket::Ticket,
+    AppendError, Durability, Receipt, Store, append::Sealed, commit::Committed, fence::Fenced, ticket::Ticket,
 };
 
 impl Store {

@@ -9,7 +9,9 @@ use std::collections::{HashMap, HashSet};
 use batpak_format::{
     ChainHash, EventId, Frame, FrameError, Record, SEGMENT_HEADER_LEN, SegmentHeader, chain_hash, entity_root,
 };
-use batpak_segment::{Access, DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, ScanError, ScanItem, Scanner, read_footer, segment_path};
+use batpak_segment::{
+    Access, DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, ScanError, ScanItem, Scanner, read_footer, segment_path,
+};
 use bytes::Bytes;
 
 use crate::{Payload, ReadError, Store};
@@ -143,11 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ReadError::Disk`] when the log cannot be read.
-    pub fn verify(
-        &self,
-        options: VerifyOptions,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<VerifyReport, ReadError> {
+    pub fn verify(&self, options: VerifyOptions, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, ReadError> {
         self.refresh()?;
         if let Ok(writer) = self.writer() {
             // What is in the write buffer belongs to the log; if it cannot be written, the end shows it.
@@ -191,8 +189,14 @@ impl Verifier<'_> {
             opened => opened.map_err(refused)?,
         };
         self.header(number, &*file).map_err(refused)?;
-        let mut scanner = Scanner::new(std::sync::Arc::clone(&file), self.store.info.store, number, SEGMENT_HEADER_LEN as u64, u64::MAX)
-            .map_err(|why| scan_refused(why, &path))?;
+        let mut scanner = Scanner::new(
+            std::sync::Arc::clone(&file),
+            self.store.info.store,
+            number,
+            SEGMENT_HEADER_LEN as u64,
+            u64::MAX,
+        )
+        .map_err(|why| scan_refused(why, &path))?;
         let mut good = true;
         while self.walk.position < visible {
             match scanner.next().map_err(|why| scan_refused(why, &path))? {

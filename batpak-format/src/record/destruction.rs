@@ -231,13 +231,20 @@ impl ScopeReleased {
 
 impl KeyLossAccepted {
     pub(super) fn put(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        self.check()?;
         put_u64(out, self.first_position);
         put_u64(out, self.next_position);
         put_runs(out, &self.runs)
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
-        Ok(Self { first_position: reader.u64()?, next_position: reader.u64()?, runs: read_runs(reader)? })
+        let loss = Self { first_position: reader.u64()?, next_position: reader.u64()?, runs: read_runs(reader)? };
+        loss.check()?;
+        Ok(loss)
+    }
+
+    const fn check(&self) -> Result<(), RecordError> {
+        if self.first_position > self.next_position { Err(RecordError::NotCanonical) } else { Ok(()) }
     }
 }
 

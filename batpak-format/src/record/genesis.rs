@@ -6,6 +6,7 @@ use super::{RECORD_TEXT_BYTES_MAX, put_text, read_text};
 use crate::codec::{Reader, put_bytes, put_i64, put_u8, put_u32, put_u64};
 use crate::error::RecordError;
 use crate::id::StoreId;
+use crate::layout::PLAINTEXT_BYTES_LIMIT;
 use crate::time::Timestamp;
 
 /// What a store is: fixed when it was created.
@@ -24,7 +25,7 @@ pub struct Genesis {
     pub provider_kind: u8,
     /// The creator's note of where the root secret is kept; never a secret. At most 1,024 bytes.
     pub provider_hint: String,
-    /// The largest plaintext that an append takes, in bytes.
+    /// The largest plaintext that an append takes, in bytes; at most [`PLAINTEXT_BYTES_LIMIT`].
     pub plaintext_bytes_max: u32,
     /// The size at which a segment is rolled, in bytes.
     pub segment_bytes: u64,
@@ -64,12 +65,11 @@ impl Genesis {
         Ok(genesis)
     }
 
-    /// A sealed store has a granularity and a provider, a plaintext store has neither.
+    /// A sealed store has a granularity and a provider, a plaintext store has neither; the cap on plaintexts has its
+    /// own.
     const fn check(&self) -> Result<(), RecordError> {
-        if (self.granularity != 0) == self.encrypted && (self.provider_kind != 0) == self.encrypted {
-            Ok(())
-        } else {
-            Err(RecordError::NotCanonical)
-        }
+        let keys = (self.granularity != 0) == self.encrypted && (self.provider_kind != 0) == self.encrypted;
+        let capped = self.plaintext_bytes_max <= PLAINTEXT_BYTES_LIMIT;
+        if keys && capped { Ok(()) } else { Err(RecordError::NotCanonical) }
     }
 }

@@ -117,13 +117,22 @@ impl Checkpoint {
 }
 
 impl Tombstone {
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
+    pub(super) fn put(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        self.check()?;
         put_u64(out, self.first_position);
         put_u64(out, self.count);
+        Ok(())
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         let tombstone = Self { first_position: reader.u64()?, count: reader.u64()? };
-        if tombstone.count == 0 { Err(RecordError::NotCanonical) } else { Ok(tombstone) }
+        tombstone.check()?;
+        Ok(tombstone)
+    }
+
+    /// At least one event, and every position of them is a u64.
+    const fn check(&self) -> Result<(), RecordError> {
+        let last = self.first_position.checked_add(self.count);
+        if self.count == 0 || last.is_none() { Err(RecordError::NotCanonical) } else { Ok(()) }
     }
 }

@@ -88,11 +88,15 @@ fn each_group_of_a_cyclic_source_gives_its_shortest_circle() {
 #[test]
 fn circle_of_the_whole_log_needs_no_recursion() {
     let len = 200_000;
-    let mut log = Log((0..len).map(|number| Given::new(number, &number.checked_sub(1).map_or(vec![len - 1], |cause| vec![cause]))).collect());
+    let mut log = Log((0..len)
+        .map(|number| Given::new(number, &number.checked_sub(1).map_or(vec![len - 1], |cause| vec![cause])))
+        .collect());
     log.0[0] = Given::with(0, vec![known(len - 1)]);
     let graph = Graph::build(&log).unwrap();
     let faults: Vec<Fault> = graph.faults().collect();
-    assert!(matches!(&faults[..], [Fault::CauseLater { .. }, Fault::Cycle { circle, .. }] if circle.len() == len as usize));
+    assert!(
+        matches!(&faults[..], [Fault::CauseLater { .. }, Fault::Cycle { circle, .. }] if circle.len() == len as usize)
+    );
 }
 
 #[test]
@@ -148,11 +152,7 @@ struct Failing;
 impl EdgeSource for Failing {
     type Error = io::Error;
 
-    fn edges(
-        &self,
-        _: u64,
-        visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>,
-    ) -> Result<u64, io::Error> {
+    fn edges(&self, _: u64, visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>) -> Result<u64, io::Error> {
         let given = Given::new(0, &[]);
         assert!(visit(given.edges()).is_continue());
         Err(io::ErrorKind::UnexpectedEof.into())

@@ -43,16 +43,19 @@ fn boxes(svg: &str) -> BTreeMap<i64, [i64; 4]> {
     corners.collect()
 }
 
+type Route = (i64, i64, Vec<(i64, i64)>);
+
 /// Cause, effect and all points, control points included, of each line in an SVG.
-fn routes(svg: &str) -> Vec<(i64, i64, Vec<(i64, i64)>)> {
+fn routes(svg: &str) -> Vec<Route> {
     let lines = svg.lines().filter(|line| line.contains("data-cause"));
-    lines.map(|line| {
-        let path = attribute(line.strip_prefix("<path").unwrap(), "d").replace(['M', 'L', 'C'], " ");
-        let numbers: Vec<i64> = path.split_whitespace().map(|number| number.parse().unwrap()).collect();
-        let points = numbers.chunks(2).map(|point| (point[0], point[1])).collect();
-        (number(line, "data-cause"), number(line, "data-effect"), points)
-    })
-    .collect()
+    lines
+        .map(|line| {
+            let path = attribute(line.strip_prefix("<path").unwrap(), "d").replace(['M', 'L', 'C'], " ");
+            let numbers: Vec<i64> = path.split_whitespace().map(|number| number.parse().unwrap()).collect();
+            let points = numbers.chunks(2).map(|point| (point[0], point[1])).collect();
+            (number(line, "data-cause"), number(line, "data-effect"), points)
+        })
+        .collect()
 }
 
 fn assert_drawn_in_order(graph: &Graph, svg: &str) {

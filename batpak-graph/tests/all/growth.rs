@@ -48,9 +48,10 @@ fn nodes_stay_valid_while_the_graph_grows() {
 #[test]
 fn correlated_gives_each_correlation_in_causal_order() {
     let correlations: [Option<EventId>; 6] = [Some(id(0)), None, Some(id(99)), Some(id(0)), Some(id(0)), Some(id(99))];
-    let given = correlations.iter().enumerate().map(|(number, &correlation)| {
-        Given { correlation, ..Given::new(number as u64, &[]) }
-    });
+    let given = correlations
+        .iter()
+        .enumerate()
+        .map(|(number, &correlation)| Given { correlation, ..Given::new(number as u64, &[]) });
     let graph = Graph::build(&Log(given.collect())).unwrap();
     assert_eq!(numbers(graph.correlated(&id(0))), [0, 3, 4]);
     assert_eq!(numbers(graph.correlated(&id(99))), [2, 5]);

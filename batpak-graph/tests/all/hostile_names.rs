@@ -109,7 +109,8 @@ fn mermaid_stays_a_list_of_nodes_and_arrows() {
 fn svg_has_only_the_elements_of_the_writer() {
     for svg in drawn(SVG) {
         for tag in svg.split('<').skip(1) {
-            let name = tag.split(|character: char| !character.is_ascii_alphanumeric() && character != '/').next().unwrap();
+            let name =
+                tag.split(|character: char| !character.is_ascii_alphanumeric() && character != '/').next().unwrap();
             let known = ["svg", "/svg", "title", "/title", "rect", "text", "/text", "g", "/g", "path"];
             assert!(known.contains(&name), "<{name}");
             let (tag, text) = tag.split_once('>').unwrap();

@@ -70,11 +70,7 @@ pub struct Log(pub Vec<Given>);
 impl EdgeSource for Log {
     type Error = Infallible;
 
-    fn edges(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>,
-    ) -> Result<u64, Infallible> {
+    fn edges(&self, from: u64, visit: &mut dyn FnMut(EventEdges<'_>) -> ControlFlow<()>) -> Result<u64, Infallible> {
         for given in self.0.iter().filter(|given| given.position >= from) {
             if visit(given.edges()).is_break() {
                 return Ok(given.position + 1);

@@ -14,11 +14,7 @@ use crate::name::{FIRST_SEGMENT, parse_segment_name};
 const READER_LISTINGS: u32 = 8;
 
 /// Lists the segments.
-pub(super) fn list_segments<E>(
-    disk: &dyn Disk,
-    dir: &Path,
-    mode: RecoveryMode,
-) -> Result<Vec<u64>, RecoveryError<E>> {
+pub(super) fn list_segments<E>(disk: &dyn Disk, dir: &Path, mode: RecoveryMode) -> Result<Vec<u64>, RecoveryError<E>> {
     let listings = if mode == RecoveryMode::ReadOnly { READER_LISTINGS } else { 1 };
     let mut answer = list_once(disk, dir);
     for _ in 1..listings {

@@ -67,11 +67,7 @@ impl<E> Walk<'_, E> {
         Ok((is_bad || content > end.offset).then_some(end))
     }
 
-    pub(super) fn footer(
-        &self,
-        number: u64,
-        file: &dyn DiskFile,
-    ) -> Result<Option<WholeFooter>, RecoveryError<E>> {
+    pub(super) fn footer(&self, number: u64, file: &dyn DiskFile) -> Result<Option<WholeFooter>, RecoveryError<E>> {
         read_footer(file).map_err(|error| match error {
             FooterReadError::Io(error) => self.io(number, error),
             FooterReadError::RequiredSection { tag } => RecoveryError::RequiredSection { segment: number, tag },
@@ -118,12 +114,7 @@ impl<E> Walk<'_, E> {
     }
 
     /// Shows the frames of a batch that is whole, reading them again.
-    fn accept_batch(
-        &mut self,
-        number: u64,
-        scanner: &mut Scanner,
-        open: OpenBatch,
-    ) -> Result<(), RecoveryError<E>> {
+    fn accept_batch(&mut self, number: u64, scanner: &mut Scanner, open: OpenBatch) -> Result<(), RecoveryError<E>> {
         scanner.seek(open.start);
         for _ in 0..open.seen.count {
             let offset = scanner.offset();

@@ -174,11 +174,9 @@ impl<'a, E> Walk<'a, E> {
     /// Refuses a segment without a whole footer when more than one comes after it.
     fn check_footer(&self, later: usize) -> Result<(), RecoveryError<E>> {
         match self.segments.last() {
-            Some(info) if info.footer.is_none() && later > 1 => Err(RecoveryError::Corrupt {
-                segment: info.number,
-                offset: info.log_len,
-                position: self.next_position,
-            }),
+            Some(info) if info.footer.is_none() && later > 1 => {
+                Err(RecoveryError::Corrupt { segment: info.number, offset: info.log_len, position: self.next_position })
+            }
             _ => Ok(()),
         }
     }
@@ -189,9 +187,7 @@ impl<'a, E> Walk<'a, E> {
         if bad.is_header() && (!is_last || bad.segment == FIRST_SEGMENT) {
             return Err(bad.corrupt());
         }
-        if self.is_stated_durable(&bad, numbers)?
-            && (self.mode == RecoveryMode::Repair || !self.is_good_now(&bad)?)
-        {
+        if self.is_stated_durable(&bad, numbers)? && (self.mode == RecoveryMode::Repair || !self.is_good_now(&bad)?) {
             return Err(bad.corrupt());
         }
         if self.mode == RecoveryMode::ReadOnly {

@@ -121,6 +121,19 @@ fn crash(disk: &MemoryDisk, place: &Place, random: &mut Random) {
     }
 }
 
+/// Recovers, stops in the middle of the repair, and loses power again.
+fn stop_inside_the_repair(disk: &MemoryDisk, place: &Place, random: &mut Random) {
+    let (recovered, _) = open(place);
+    let mut left = random.below(8);
+    disk.fail(Box::new(move |call| {
+        left = left.saturating_sub(u64::from(!matches!(call.op, DiskOp::Read | DiskOp::Open)));
+        (left == 0).then(|| ErrorKind::Other.into())
+    }));
+    let _ = make_durable(place.disk.as_ref(), &place.dir, &recovered);
+    disk.clear_hooks();
+    crash(disk, place, random);
+}
+
 #[test]
 fn ten_rounds_of_crash_and_recovery_lose_nothing_synced() {
     let mut torn = 0;
@@ -143,6 +156,9 @@ fn ten_rounds_of_crash_and_recovery_lose_nothing_synced() {
             }
             kept.append(&mut log.written);
             crash(&disk, &place, &mut random);
+            if random.below(2) == 0 {
+                stop_inside_the_repair(&disk, &place, &mut random);
+            }
             let (recovered, frames) = open_twice(&place);
             assert!(frames.len() >= synced, "seed {seed} round {round}: {} of {synced}", frames.len());
             kept.truncate(frames.len());

@@ -7,6 +7,8 @@ use batpak_segment::{RecoveryError, RecoveryMode, make_durable};
 use crate::log::{HEADER, Log, Shown, Written, open, shown, try_open, two_segments};
 use crate::place::Place;
 
+const SEGMENT_VERSION_AT: u64 = 8;
+
 /// What must come of a log with one damaged byte.
 #[derive(Debug, PartialEq)]
 enum Answer {
@@ -29,6 +31,10 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn expected(&self, segment: u64, at: u64) -> Answer {
+        // An unknown version is refused before anything else is believed.
+        if (SEGMENT_VERSION_AT..SEGMENT_VERSION_AT + 2).contains(&at) {
+            return Answer::HeaderRefused(segment);
+        }
         if at < HEADER {
             return self.header(segment);
         }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use batpak_format::SegmentEnd;
-use batpak_segment::{Access, DirEntryName, Disk, DiskFile, FileIdentity, make_durable};
+use batpak_segment::{
+    Access, DirEntryName, Disk, DiskFile, FileIdentity, RecoveryError, RecoveryMode, make_durable, segment_file_name,
+};
 use bytes::Bytes;
 
-use crate::log::{Log, open, open_twice, shown, two_segments};
+use crate::log::{Log, open, open_twice, shown, try_open, two_segments};
 use crate::place::Place;
 
 #[derive(Debug, Default)]
@@ -17,6 +19,10 @@ struct Faults {
     choppy: bool,
     /// Bytes that files may still grow by.
     room: Option<u64>,
+    /// Bytes of segment 2 that so many reads do not see yet: a writer is about to write them.
+    late: Option<(std::ops::Range<u64>, usize)>,
+    /// A segment that is listed, and removed before it is opened.
+    removed: Option<u64>,
     calls: usize,
 }
 
@@ -27,7 +33,11 @@ impl Faults {
         if !self.choppy {
             return Ok(len);
         }
-        if self.calls % 3 == 0 { Err(ErrorKind::Interrupted.into()) } else { Ok(len.min(1 + self.calls * 7 % 97)) }
+        if self.calls.is_multiple_of(3) {
+            Err(ErrorKind::Interrupted.into())
+        } else {
+            Ok(len.min(1 + self.calls * 7 % 97))
+        }
     }
 }
 
@@ -44,23 +54,27 @@ impl FaultyDisk {
         (Place::on(Arc::new(FaultyDisk { disk, faults: Arc::clone(&faults) })), faults)
     }
 
-    fn wrap(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(FaultyFile { file, faults: Arc::clone(&self.faults) })
+    fn wrap(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        let is_second = path.ends_with(segment_file_name(2));
+        Arc::new(FaultyFile { file, is_second, faults: Arc::clone(&self.faults) })
     }
 }
 
 impl Disk for FaultyDisk {
     fn create_new(&self, path: &Path, mode: u32) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(self.disk.create_new(path, mode)?))
+        Ok(self.wrap(path, self.disk.create_new(path, mode)?))
     }
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(self.disk.open(path, access)?))
+        Ok(self.wrap(path, self.disk.open(path, access)?))
     }
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
         self.disk.create_dir(path, mode)
     }
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntryName>> {
-        self.disk.list(dir)
+        let mut names = self.disk.list(dir)?;
+        let removed = self.faults.lock().unwrap().removed.map(segment_file_name);
+        names.extend(removed.map(|name| DirEntryName { name: name.into(), is_dir: false }));
+        Ok(names)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.disk.remove(path)
@@ -85,13 +99,24 @@ impl Disk for FaultyDisk {
 #[derive(Debug)]
 struct FaultyFile {
     file: Arc<dyn DiskFile>,
+    is_second: bool,
     faults: Arc<Mutex<Faults>>,
 }
 
 impl DiskFile for FaultyFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let len = self.faults.lock().unwrap().allow(buf.len())?;
-        self.file.read_at(&mut buf[..len], offset)
+        let mut faults = self.faults.lock().unwrap();
+        let len = faults.allow(buf.len())?;
+        let read = self.file.read_at(&mut buf[..len], offset)?;
+        if let Some((range, reads)) = faults.late.as_mut().filter(|_| self.is_second) {
+            let unseen: Vec<_> = (offset..).take(read).map(|at| range.contains(&at)).collect();
+            if *reads > 0 && unseen.contains(&true) {
+                *reads -= 1;
+                let bytes = buf.iter_mut().zip(unseen).filter(|(_, unseen)| *unseen);
+                bytes.for_each(|(byte, _)| *byte = 0);
+            }
+        }
+        Ok(read)
     }
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let mut faults = self.faults.lock().unwrap();
@@ -199,4 +224,49 @@ fn torn_tail_on_a_full_disk_is_cut_without_space() {
     make_durable(place.disk.as_ref(), &place.dir, &recovered).unwrap();
     let (recovered, frames) = open(&place);
     assert_eq!((frames, recovered.torn), (shown(&log.written[..log.written.len() - 1]), None));
+}
+
+#[test]
+fn reader_beside_a_writer_takes_late_bytes_for_the_end_and_not_for_damage() {
+    let (place, faults) = FaultyDisk::place(Faults::default());
+    let log = two_segments(&place);
+    let (mut ends, mut corrupt) = (0, 0);
+    for late in log.written.iter().filter(|frame| frame.segment == 2) {
+        for reads in 0..12 {
+            faults.lock().unwrap().late = Some((late.offset..late.end(), reads));
+            let (answer, frames) = try_open(&place, RecoveryMode::ReadOnly);
+            assert_eq!(frames, shown(&log.written[..frames.len()]));
+            let unseen = faults.lock().unwrap().late.take().unwrap().1;
+            match answer {
+                Ok(recovered) => {
+                    assert!(frames.len() == log.written.len() || frames.len() as u64 == late.batch_position);
+                    assert_eq!(recovered.next_position, frames.len() as u64);
+                    ends += usize::from(frames.len() < log.written.len());
+                }
+                // Every read, the last one after the frame that states it to be durable too, saw zeros.
+                Err(RecoveryError::Corrupt { segment: 2, offset, .. }) => {
+                    assert_eq!(offset, late.offset);
+                    assert!(late.position < log.mark);
+                    corrupt += 1;
+                }
+                Err(error) => panic!("{error:?}, {unseen} reads left"),
+            }
+        }
+    }
+    assert!(ends > 10 && corrupt > 10, "{ends} ends, {corrupt} refusals");
+}
+
+#[test]
+fn segment_that_is_gone_when_opened_ends_the_log_for_a_reader_only() {
+    let (place, faults) = FaultyDisk::place(Faults::default());
+    let mut log = two_segments(&place);
+    log.finish(SegmentEnd::Rolled);
+    faults.lock().unwrap().removed = Some(3);
+    let (answer, frames) = try_open(&place, RecoveryMode::ReadOnly);
+    assert_eq!((frames, answer.unwrap().active), (shown(&log.written), 2));
+    let (answer, _) = try_open(&place, RecoveryMode::Repair);
+    assert!(
+        matches!(&answer, Err(RecoveryError::Io { source, .. }) if source.kind() == ErrorKind::NotFound),
+        "{answer:?}"
+    );
 }

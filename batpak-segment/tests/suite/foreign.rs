@@ -58,8 +58,7 @@ fn missing_first_segment_is_a_gap(place: &Place) {
 fn segment_of_another_store_is_foreign(place: &Place) {
     let _log = two_segments(place);
     let other = StoreId::from_bytes([8; 16]);
-    let answer =
-        recover::<()>(place.disk.as_ref(), &place.dir, Some(other), RecoveryMode::Repair, &mut |_| Ok(()));
+    let answer = recover::<()>(place.disk.as_ref(), &place.dir, Some(other), RecoveryMode::Repair, &mut |_| Ok(()));
     assert!(matches!(answer, Err(RecoveryError::ForeignSegment { segment: 1, number: 1, .. })));
 
     let mut second = header(2, 0, ChainHash::from_bytes([0; 32]));
@@ -78,10 +77,7 @@ fn segment_under_another_number_is_foreign(place: &Place) {
     place.put(3, &second);
     let (answer, _) = try_open(place, RecoveryMode::Repair);
     // The second segment is the one before the last now, and may lack a footer; the third is a copy of it.
-    assert!(
-        matches!(answer, Err(RecoveryError::ForeignSegment { segment: 3, number: 2, .. })),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, Err(RecoveryError::ForeignSegment { segment: 3, number: 2, .. })), "{answer:?}");
 }
 
 fn unknown_version_is_refused(place: &Place) {
@@ -90,10 +86,7 @@ fn unknown_version_is_refused(place: &Place) {
     bytes[8] = 99;
     place.put(1, &bytes);
     let (answer, _) = try_open(place, RecoveryMode::Repair);
-    assert!(
-        matches!(answer, Err(RecoveryError::UnknownVersion { segment: 1, version: 99 })),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, Err(RecoveryError::UnknownVersion { segment: 1, version: 99 })), "{answer:?}");
 }
 
 fn unknown_required_flag_is_refused(place: &Place) {
@@ -101,10 +94,7 @@ fn unknown_required_flag_is_refused(place: &Place) {
     first.required_flags = 0x8000_0000;
     place.put(1, &first.encode());
     let (answer, _) = try_open(place, RecoveryMode::Repair);
-    assert!(
-        matches!(answer, Err(RecoveryError::RequiredFlag { segment: 1, flags: 0x8000_0000 })),
-        "{answer:?}"
-    );
+    assert!(matches!(answer, Err(RecoveryError::RequiredFlag { segment: 1, flags: 0x8000_0000 })), "{answer:?}");
 }
 
 fn optional_flag_is_no_matter(place: &Place) {

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use batpak_format::{
     BatchPart, Causes, ChainHash, ContentType, Coordinate, EventId, EventKind, FooterBuilder, FrameBuf, FrameSeed,
-    Placement, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SUMMARY_VERSION, SegmentEnd, SegmentHeader, SegmentSummary, Statement, StoreId, Tags, Timestamp,
-    chain_hash,
+    Placement, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SUMMARY_VERSION, SegmentEnd, SegmentHeader, SegmentSummary,
+    Statement, StoreId, Tags, Timestamp, chain_hash,
 };
-use batpak_segment::{
-    Disk, Recovered, RecoveryError, RecoveryMode, SegmentWriter, Tail, make_durable, recover,
-};
+use batpak_segment::{Disk, Recovered, RecoveryError, RecoveryMode, SegmentWriter, Tail, make_durable, recover};
 
 use crate::place::Place;
 
@@ -171,7 +169,9 @@ impl Log {
         let header = header(number, self.position, self.chain);
         self.writer = SegmentWriter::create(Arc::clone(&self.disk), &self.dir, &header, self.ahead).unwrap();
         self.first_position = self.position;
-        self.tail = Tail { segment: number, offset: HEADER, ..self.tail };
+        if self.tail.segment != number {
+            self.tail = Tail { segment: number, offset: HEADER, ..self.tail };
+        }
     }
 
     pub fn finish(&mut self, end: SegmentEnd) {

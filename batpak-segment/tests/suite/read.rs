@@ -1,7 +1,7 @@
 //! Single frames: by map and by position, the same bytes.
 
 use batpak_format::{FrameError, SegmentEnd};
-use batpak_segment::{ReadError, ResyncBudget, ScanError, Scanner, SegmentReader, Access, segment_path};
+use batpak_segment::{Access, ReadError, ResyncBudget, ScanError, Scanner, SegmentReader, segment_path};
 
 use crate::log::{HEADER, Log, store};
 use crate::place::{Place, on_both_disks};
@@ -43,7 +43,9 @@ fn map_of_a_rolled_segment_equals_positional_reads(place: &Place) {
         assert_eq!(by_map.frame().unwrap().header().position(), written.position);
         for reader in [&mapped, &positional] {
             let found = reader
-                .with_frame(written.offset, store(), &mut buffer, |frame| (frame.len() as u64, frame.header().position()))
+                .with_frame(written.offset, store(), &mut buffer, |frame| {
+                    (frame.len() as u64, frame.header().position())
+                })
                 .unwrap();
             assert_eq!(found, (written.len, written.position));
         }

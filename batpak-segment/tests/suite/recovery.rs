@@ -117,10 +117,9 @@ fn torn_batch_is_cut_whole(place: &Place) {
     log.append(b"stays");
     log.append_batch(&[b"one", b"two", b"three"]);
     let last = *log.written.last().unwrap();
-    for (len, reason) in [
-        (last.offset, TornReason::Batch),
-        (last.offset - 1, TornReason::Frame(truncated(&log, 2, last.offset - 1))),
-    ] {
+    for (len, reason) in
+        [(last.offset, TornReason::Batch), (last.offset - 1, TornReason::Frame(truncated(&log, 2, last.offset - 1)))]
+    {
         let place = place.duplicate();
         truncate(&place, 1, len);
         let (recovered, frames) = open_twice(&place);

@@ -14,12 +14,11 @@ fn every_truncation_of_the_active_segment_recovers_to_a_prefix() {
         let (recovered, frames) = open_twice(&place);
         let len = len as u64;
         // Whole frames of whole batches.
-        let batch_end = |position| {
-            log.written.iter().rfind(|frame| frame.batch_position == position).unwrap().end()
-        };
-        let kept = log.written.iter().filter(|frame| {
-            frame.segment == 1 || len >= HEADER && batch_end(frame.batch_position) <= len
-        });
+        let batch_end = |position| log.written.iter().rfind(|frame| frame.batch_position == position).unwrap().end();
+        let kept = log
+            .written
+            .iter()
+            .filter(|frame| frame.segment == 1 || len >= HEADER && batch_end(frame.batch_position) <= len);
         let kept: Vec<_> = kept.copied().collect();
         assert_eq!(frames, shown(&kept), "cut at {len}");
         let last = kept.last().unwrap();

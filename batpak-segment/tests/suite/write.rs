@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use batpak_format::{ChainHash, SegmentEnd};
 use batpak_segment::{
-    Access, DiskOp, MemoryDisk, ScanItem, Scanner, SegmentWriter, read_footer, segment_path,
+    Access, DiskOp, MemoryDisk, ScanItem, Scanner, SegmentWriter, make_durable, read_footer, segment_path,
 };
 
 use crate::log::{HEADER, Log, header, open, shown, store, two_segments};
@@ -161,6 +161,49 @@ fn finish_syncs_before_it_writes_the_footer() {
     log.writer.finish(&footer).unwrap();
     let written = format!("Write {}+{}", log.writer.end(), footer.len());
     assert_eq!(*calls.lock().unwrap(), ["SyncData", &written, "SetLen", "SyncAll"]);
+}
+
+#[test]
+fn cut_is_synced_when_it_returns() {
+    let (place, disk, calls) = noted();
+    let mut log = Log::create(&place, 1_000, false);
+    log.append(b"stays");
+    let end = log.writer.end();
+    log.append(b"goes");
+    log.writer.file().sync_data().unwrap();
+    let len = place.read(1).len() as u64;
+    calls.lock().unwrap().clear();
+    log.writer.cut(end).unwrap();
+    assert_eq!(*calls.lock().unwrap(), [format!("Write {end}+{}", len - end), "SyncData".to_owned()]);
+    disk.crash();
+    assert_eq!(open(&place).1, shown(&log.written[..1]));
+}
+
+#[test]
+fn repair_zeros_what_the_page_cache_shows_as_zeros() {
+    let (place, _disk, calls) = noted();
+    let mut log = Log::create(&place, 1 << 20, true);
+    log.append(b"synced");
+    log.sync();
+    let (start, end) = (log.writer.end(), log.writer.end() + 400_000);
+    log.writer.file().set_len(end).unwrap();
+    log.append(b"not synced");
+    let (recovered, _) = open(&place);
+    assert!(recovered.torn.is_none());
+    calls.lock().unwrap().clear();
+    make_durable(place.disk.as_ref(), &place.dir, &recovered).unwrap();
+    let piece = 256 << 10;
+    let stop = log.writer.end();
+    let expected = [
+        format!("Write {start}+{}", stop - start),
+        "Write 0+128".to_owned(),
+        format!("Write {stop}+{}", piece - stop),
+        format!("Write {piece}+{stop}"),
+        "SetLen".to_owned(),
+        "SyncAll".to_owned(),
+        "SyncDir".to_owned(),
+    ];
+    assert_eq!(*calls.lock().unwrap(), expected);
 }
 
 #[test]

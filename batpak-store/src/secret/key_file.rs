@@ -45,11 +45,7 @@ impl KeyFile {
         Ok(RootSecret::from_bytes(Zeroizing::new(*secret.expose())))
     }
 
-    fn open(
-        &self,
-        context: &ProviderContext<'_>,
-        access: Access,
-    ) -> Result<(Arc<dyn DiskFile>, Slots), ProviderError> {
+    fn open(&self, context: &ProviderContext<'_>, access: Access) -> Result<(Arc<dyn DiskFile>, Slots), ProviderError> {
         self.check_place(context)?;
         let file = match context.disk.open(&self.path, access) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {

@@ -1,0 +1,12 @@
+//! The store as its users see it: every test runs on the real disk and on the one in memory, unless it is about one of them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
+
+mod kit;
+
+mod fence;
+mod keyset_findings;
+mod lifecycle;
+mod reading;
+mod refusals;
+mod repeats;
+mod torn;
