@@ -110,7 +110,7 @@ impl Demo {
     fn import(&self, store: &Store, output: &mut Output) -> Result<(String, Counts), CliError> {
         let found = if self.bundled { None } else { Repository::find(Path::new(".")).ok() };
         if let Some(repo) = found
-            && repo.count(false).is_ok_and(|commits| commits > 0)
+            && repo.has_commits(false).is_ok_and(|some| some)
         {
             output.remark(&format!("Importing the git history of {} into a fresh sealed store ...", repo.name()))?;
             output.flush()?;

@@ -10,9 +10,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Progress(ProgressBar);
 
 impl Progress {
+    /// Tells whether anybody will see it; what only it needs can be left out else.
+    pub fn is_shown() -> bool {
+        stderr().is_terminal()
+    }
+
     /// Starts to show `what` is done, of `total` when that is known.
     pub fn start(what: &'static str, total: Option<u64>) -> Self {
-        if !stderr().is_terminal() {
+        if !Self::is_shown() {
             return Self(ProgressBar::hidden());
         }
         let (bar, template) = match total {

@@ -43,7 +43,7 @@ impl TreeCursor {
         let entry = tree.entry_over(leaf)?;
         let at = Subtree { level: tree.depth(), index: leaf };
         let mut derived = Leaf::zeroed();
-        self.derive(&mut Expand::new(), entry, at, derived.bytes_mut());
+        Expand::scope(|expand| self.derive(expand, entry, at, derived.bytes_mut()));
         Ok(derived)
     }
 
@@ -60,10 +60,11 @@ impl TreeCursor {
     ) -> Result<(PayloadKey, KeyCommitment), TreeError> {
         let entry = tree.entry_over(leaf)?;
         let at = Subtree { level: tree.depth(), index: leaf };
-        let mut expand = Expand::new();
-        let mut derived = Zeroizing::new([0; 32]);
-        self.derive(&mut expand, entry, at, &mut derived);
-        Ok(payload_key(&mut expand, &derived, store, key_id))
+        Ok(Expand::scope(|expand| {
+            let mut derived = Zeroizing::new([0; 32]);
+            self.derive(expand, entry, at, &mut derived);
+            payload_key(expand, &derived, store, key_id)
+        }))
     }
 
     /// Wipes the path.

@@ -1,14 +1,18 @@
 //! BLAKE3 of a short input under a secret, one 64-byte block of its output at a time.
 //!
-//! The hash states and the block live in one place, which each use overwrites and the drop wipes. Inputs are shorter
-//! than a chunk (1,024 bytes), so the hasher's stack of chaining values never holds anything.
+//! The hash states and the block live in one place, which each use overwrites and the end of the work wipes, and with it
+//! the stack below, where BLAKE3 leaves copies of a key. Inputs are shorter than a chunk (1,024 bytes), so the hasher's
+//! stack of chaining values never holds anything.
 
 use blake3::hazmat::HasherExt;
 use blake3::{Hasher, OutputReader};
-use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
+use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier, zeroize_stack};
 
 /// Bytes of one block of output.
 pub(crate) const BLOCK_LEN: usize = 64;
+
+/// Bytes of stack that the work leaves behind at most: some temporary hashers of 1.9 KiB in an unoptimized build.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 32 << 10 } else { 4 << 10 };
 
 /// A reusable place for hash states that hold secrets.
 pub(crate) struct Expand {
@@ -18,7 +22,21 @@ pub(crate) struct Expand {
 }
 
 impl Expand {
-    pub(crate) fn new() -> Self {
+    /// Does the work with an empty place, and wipes the place and the stack that was used. What the work returns must
+    /// hold no secret by value.
+    pub(crate) fn scope<R>(work: impl FnOnce(&mut Self) -> R) -> R {
+        let done = Self::run(work);
+        zeroize_stack::<STACK_BYTES>();
+        done
+    }
+
+    /// Kept out of its caller, so that all of its stack lies below.
+    #[inline(never)]
+    fn run<R>(work: impl FnOnce(&mut Self) -> R) -> R {
+        work(&mut Self::new())
+    }
+
+    fn new() -> Self {
         let hasher = Hasher::new();
         let output = hasher.finalize_xof();
         Self { hasher, output, block: [0; BLOCK_LEN] }

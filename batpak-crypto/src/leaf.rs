@@ -36,7 +36,7 @@ impl Leaf {
     /// store id and key id (little-endian), key first.
     #[must_use]
     pub fn derive(&self, store: &[u8; 16], key_id: u64) -> (PayloadKey, KeyCommitment) {
-        payload_key(&mut Expand::new(), self.0.bytes(), store, key_id)
+        Expand::scope(|expand| payload_key(expand, self.0.bytes(), store, key_id))
     }
 }
 

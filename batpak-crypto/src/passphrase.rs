@@ -4,7 +4,7 @@
 //! nothing; memory and intermediate values are wiped.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, zeroize_stack};
 
 use crate::secret::Secret;
 use crate::{PassphraseError, RootSecret};
@@ -17,6 +17,9 @@ pub const SALT_LEN: usize = 16;
 
 /// The longest passphrase, in bytes.
 pub const PASSPHRASE_BYTES_MAX: usize = 4096;
+
+/// Bytes of stack that argon2id leaves behind at most.
+const STACK_BYTES: usize = 32 << 10;
 
 const M_KIB_MIN: u32 = 8 << 10;
 const M_KIB_MAX: u32 = 4 << 20;
@@ -74,6 +77,14 @@ pub fn derive(passphrase: &[u8], salt: &[u8; SALT_LEN], params: &Argon2Params) -
     if !(1..=PASSPHRASE_BYTES_MAX).contains(&passphrase.len()) {
         return Err(PassphraseError::Length { bytes: passphrase.len() });
     }
+    let secret = run(passphrase, salt, params);
+    zeroize_stack::<STACK_BYTES>();
+    secret.map(RootSecret::from_secret)
+}
+
+/// Kept out of its caller, so that all of its stack lies below: the backend leaves copies of the result there.
+#[inline(never)]
+fn run(passphrase: &[u8], salt: &[u8; SALT_LEN], params: &Argon2Params) -> Result<Secret, PassphraseError> {
     let Argon2Params { m_kib, t, p } = *params;
     let argon2_params = Params::new(m_kib, t, p, Some(32)).map_err(|_| PassphraseError::Refused)?;
     let mut memory = Zeroizing::new(Vec::new());
@@ -83,5 +94,5 @@ pub fn derive(passphrase: &[u8], salt: &[u8; SALT_LEN], params: &Argon2Params) -
     Argon2::new(Algorithm::Argon2id, Version::V0x13, argon2_params)
         .hash_password_into_with_memory(passphrase, salt, secret.bytes_mut(), memory.as_mut_slice())
         .map_err(|_| PassphraseError::Refused)?;
-    Ok(RootSecret::from_secret(secret))
+    Ok(secret)
 }

@@ -119,7 +119,7 @@ impl Tree {
     /// [`TreeError::OutOfRange`] for a number past the last leaf, [`TreeError::Destroyed`] for a punctured one.
     pub fn leaf(&self, leaf: u32) -> Result<Leaf, TreeError> {
         let mut derived = Leaf::zeroed();
-        self.derive_leaf(&mut Expand::new(), leaf, derived.bytes_mut())?;
+        Expand::scope(|expand| self.derive_leaf(expand, leaf, derived.bytes_mut()))?;
         Ok(derived)
     }
 
@@ -128,10 +128,11 @@ impl Tree {
     /// # Errors
     /// [`TreeError::OutOfRange`] for a number past the last leaf, [`TreeError::Destroyed`] for a punctured one.
     pub fn key(&self, leaf: u32, store: &[u8; 16], key_id: u64) -> Result<(PayloadKey, KeyCommitment), TreeError> {
-        let mut expand = Expand::new();
-        let mut derived = Zeroizing::new([0; 32]);
-        self.derive_leaf(&mut expand, leaf, &mut derived)?;
-        Ok(payload_key(&mut expand, &derived, store, key_id))
+        Expand::scope(|expand| {
+            let mut derived = Zeroizing::new([0; 32]);
+            self.derive_leaf(expand, leaf, &mut derived)?;
+            Ok(payload_key(expand, &derived, store, key_id))
+        })
     }
 
     fn derive_leaf(&self, expand: &mut Expand, leaf: u32, out: &mut [u8; 32]) -> Result<(), TreeError> {
@@ -160,13 +161,14 @@ impl Tree {
         }
         let left: Vec<Vec<Subtree>> = self.entries.iter().map(|entry| self.left_below(entry.at, &leaves)).collect();
         let mut tree = Self::with_room(self.depth, left.iter().map(Vec::len).sum())?;
-        let mut cursor = TreeCursor::new();
-        let mut expand = Expand::new();
-        for (entry, below) in self.entries.iter().zip(&left) {
-            for &at in below {
-                cursor.derive(&mut expand, entry, at, tree.push(at));
+        Expand::scope(|expand| {
+            let mut cursor = TreeCursor::new();
+            for (entry, below) in self.entries.iter().zip(&left) {
+                for &at in below {
+                    cursor.derive(expand, entry, at, tree.push(at));
+                }
             }
-        }
+        });
         Ok(tree)
     }
 

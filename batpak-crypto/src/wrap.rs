@@ -87,7 +87,7 @@ impl RootSecret {
     /// rotating part of the file. Without that part an old image stays closed, whoever knows the passphrase.
     #[must_use]
     pub fn mix(&self, rotating: &[u8; 32]) -> Self {
-        Self(Secret::copied(&Expand::new().keyed(self.0.bytes(), rotating, 0)[..32]))
+        Self(Expand::scope(|expand| Secret::copied(&expand.keyed(self.0.bytes(), rotating, 0)[..32])))
     }
 
     #[cfg(feature = "passphrase")]
@@ -171,5 +171,5 @@ pub fn open_body<K: BodyKey>(
 
 fn cipher_key<K: BodyKey>(key: &K) -> Secret {
     let context_key = hash_derive_key_context(K::CONTEXT);
-    Secret::copied(&Expand::new().derived(&context_key, &[key.bytes()])[..32])
+    Expand::scope(|expand| Secret::copied(&expand.derived(&context_key, &[key.bytes()])[..32]))
 }

@@ -13,6 +13,8 @@ use shapes::{Log, Random, Shape};
 
 const EVENTS: u32 = 1_000_000;
 const PAIRS: usize = 1_000;
+/// Twelve bytes a cause, and the room that a column may hold beyond what it has.
+const EDGE_BYTES: f64 = 12.0 * 33.0 / 32.0;
 
 fn main() {
     println!("{EVENTS} events, {PAIRS} questions each; times in microseconds: p50, p99, most");
@@ -23,18 +25,20 @@ fn main() {
         let built = begun.elapsed();
         let edges_len = graph.edges_len();
         assert_eq!(edges_len, log.edges_len());
-        let for_events = graph.memory_bytes() as f64 - 12.0 * 33.0 / 32.0 * edges_len as f64;
+        let for_events = graph.memory_bytes() as f64 - EDGE_BYTES * edges_len as f64;
         println!("{shape:?}: {edges_len} causes, built in {} ms", built.as_millis());
         println!(
             "  memory: {} bytes, {:.1} an event when a cause is counted as {:.2}",
             graph.memory_bytes(),
             for_events / f64::from(EVENTS),
-            12.0 * 33.0 / 32.0
+            EDGE_BYTES
         );
         let mut random = Random(7);
         let near: Vec<_> = (0..PAIRS).map(|at| walked_back(&graph, 1 + at as u32 % 100, &mut random)).collect();
+        let beside: Vec<_> = (0..PAIRS).map(|at| apart(&graph, 1 + at as u32 % 100, &mut random)).collect();
         let far: Vec<_> = (0..PAIRS).map(|_| sorted(any(&graph, &mut random), any(&graph, &mut random))).collect();
         report("is-ancestor, at most 100 causes away", &near, |a, b| graph.is_ancestor(a, b));
+        report("is-ancestor, at most 100 positions apart", &beside, |a, b| graph.is_ancestor(a, b));
         report("is-ancestor, random pairs", &far, |a, b| graph.is_ancestor(a, b));
         report("common ancestors, random pairs", &far, |a, b| graph.common_ancestors(a, b));
     }
@@ -46,6 +50,13 @@ fn any(graph: &Graph, random: &mut Random) -> Node {
 
 fn sorted(a: Node, b: Node) -> (Node, Node) {
     (a.min(b), a.max(b))
+}
+
+/// Two events `positions` apart.
+fn apart(graph: &Graph, positions: u32, random: &mut Random) -> (Node, Node) {
+    let earlier = random.below(EVENTS - positions) as usize;
+    let node = |at| graph.nodes().nth(at).expect("the number is below the length");
+    (node(earlier), node(earlier + positions as usize))
 }
 
 /// An event, and one that it is reached from by `causes` random steps back, or fewer at a root.

@@ -24,10 +24,13 @@ impl Graph {
         self.causes_of(event).iter().copied().find(|&cause| self.layer(cause) == layer)
     }
 
-    /// The first event on the main chain above `event` that is not below the number `floor`.
-    pub(crate) fn main_chain_down_to(&self, event: u32, floor: u32) -> u32 {
+    /// The first event on the main chain above `event`, itself included, that is not below the number `floor`.
+    ///
+    /// `pass` is called with each event on the way, from the start to the one returned.
+    pub(crate) fn main_chain_down_to(&self, event: u32, floor: u32, mut pass: impl FnMut(u32)) -> u32 {
         let mut event = event;
         loop {
+            pass(event);
             let jump = self.jump(event);
             if jump >= floor && jump != event {
                 event = jump;
@@ -71,7 +74,7 @@ mod tests {
         let graph = chain(300);
         for event in [0, 1, 2, 17, 255, 256, 299] {
             for floor in 0..=event {
-                assert_eq!(graph.main_chain_down_to(event, floor), floor);
+                assert_eq!(graph.main_chain_down_to(event, floor, |_| {}), floor);
             }
         }
     }

@@ -98,7 +98,7 @@ impl<'g> Cut<'g> {
     }
 
     /// The events outside of the cut whose causes are all in it: what a reader at the cut can take next.
-    pub fn next(&self) -> impl Iterator<Item = Node> {
+    pub fn ready(&self) -> impl Iterator<Item = Node> {
         let outside = self.graph.nodes().filter(|node| !self.contains(*node));
         outside.filter(|node| self.graph.causes(*node).all(|cause| self.contains(cause)))
     }

@@ -23,7 +23,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// The causal graph of a log, held in memory.
 ///
 /// Costs at most 64 bytes an event and 13 a cause that is followed ([`Graph::memory_bytes`] counts them),
-/// with names and correlation ids stored once each on top, and 26 bytes for a cause that is not followed.
+/// with names and correlation ids stored once each on top, and 25 bytes for a cause that is not followed.
 #[derive(Debug, Clone)]
 pub struct Graph {
     pub(crate) ids: Column<EventId>,

@@ -123,7 +123,8 @@ impl<'g> Dive<'g> {
 
     /// The answer, or `None` when the edges are used up.
     fn run(mut self) -> Option<bool> {
-        if self.graph.main_chain_down_to(self.high, self.low) == self.low {
+        let mut way = Vec::new();
+        if self.graph.main_chain_down_to(self.high, self.low, |event| way.push(event)) == self.low {
             return Some(true);
         }
         for _ in 0..UP_FIRST {
@@ -133,7 +134,7 @@ impl<'g> Dive<'g> {
                 return Some(true);
             }
         }
-        if self.land() {
+        if self.land(&way) {
             return Some(true);
         }
         loop {
@@ -149,11 +150,12 @@ impl<'g> Dive<'g> {
         }
     }
 
-    /// Goes down the main chain at once, to as far above the floor as that is above the earlier event. Says
-    /// whether it met the way up.
-    fn land(&mut self) -> bool {
-        let height = self.floor.saturating_add(self.floor - self.low);
-        let landed = self.graph.main_chain_down_to(self.high, height.min(self.high));
+    /// Goes down the main chain, by the `way` already found along it, to as far above the floor as that is above
+    /// the earlier event. Says whether it met the way up.
+    fn land(&mut self, way: &[u32]) -> bool {
+        let height = self.floor.saturating_add(self.floor - self.low).min(self.high);
+        let near = way.iter().rfind(|&&event| event >= height).copied().unwrap_or(self.high);
+        let landed = self.graph.main_chain_down_to(near, height, |_| {});
         if self.down_marks.insert(landed) {
             self.down.push(landed);
         }

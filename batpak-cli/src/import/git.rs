@@ -65,7 +65,7 @@ pub struct ImportGit {
     #[arg(long)]
     all: bool,
 
-    /// When each chunk is acknowledged
+    /// When each chunk is acknowledged; at its end an import syncs everything, whichever this is
     #[arg(long, value_enum, default_value_t)]
     durability: DurabilityFlag,
 }
@@ -117,13 +117,15 @@ impl ImportGit {
 /// [`ImportError`]; the chunks before the one at hand stay.
 pub fn import(store: &Store, repo: &Repository, scope: Option<&str>, all: bool) -> Result<Counts, ImportError> {
     let mut chunk = Chunk::new(store, scope.unwrap_or(repo.name()))?;
-    let total = repo.count(all).map_err(|source| ImportError::History { added: 0, source })?;
-    if total == 0 {
+    let unread = |source| ImportError::History { added: 0, source };
+    if !repo.has_commits(all).map_err(unread)? {
         return Ok(chunk.counts);
     }
-    let progress = Progress::start("import", Some(total));
+    // Counting walks the history once more, which takes git about as long as telling it.
+    let total = if Progress::is_shown() { Some(repo.count(all).map_err(unread)?) } else { None };
+    let progress = Progress::start("import", total);
     let bytes_max = chunk_bytes_max(store.info());
-    let mut walk = repo.walk(all).map_err(|source| ImportError::History { added: 0, source })?;
+    let mut walk = repo.walk(all).map_err(unread)?;
     loop {
         let added = chunk.counts.added;
         let next = walk.next().map_err(|source| ImportError::History { added, source })?;

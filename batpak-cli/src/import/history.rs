@@ -106,14 +106,19 @@ impl Repository {
         &self.name
     }
 
-    /// Returns how many commits a walk will tell; 0 for a repository without any.
+    /// Tells whether there is anything to walk: a fresh repository has no commits, and its HEAD names none.
+    ///
+    /// # Errors
+    /// [`HistoryError::NoGit`], [`HistoryError::Run`].
+    pub fn has_commits(&self, all: bool) -> Result<bool, HistoryError> {
+        Ok(all || ask(&self.path, ["rev-parse", "--verify", "--quiet", "HEAD"])?.is_ok())
+    }
+
+    /// Returns how many commits a walk will tell.
     ///
     /// # Errors
     /// [`HistoryError::NoGit`], [`HistoryError::Run`], [`HistoryError::Stopped`].
     pub fn count(&self, all: bool) -> Result<u64, HistoryError> {
-        if !all && ask(&self.path, ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?.is_err() {
-            return Ok(0);
-        }
         let answer = ask(&self.path, ["rev-list", "--count", which(all), "--"])?;
         let count = answer.map_err(|message| HistoryError::Stopped { message })?;
         count.trim().parse().map_err(|_| HistoryError::Malformed)

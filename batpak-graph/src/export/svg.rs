@@ -13,7 +13,7 @@ use super::{Export, Mark, mark_word, text};
 const HEAD: i32 = 84;
 const LEGEND_WIDTH: i32 = 170;
 const LEGEND_ENTRIES_MAX: usize = 12;
-const WIDTH_MIN: i32 = 700;
+const WIDTH_MIN: i32 = 900;
 /// Characters of a name that an event has room for.
 const NAME_CHARACTERS_MAX: usize = 22;
 

@@ -24,7 +24,7 @@ proptest! {
         }
         prop_assert_eq!(numbers(graph.cut_of(&frontier).nodes()), held);
         prop_assert!(graph.cut_from(cut.nodes()).is_ok());
-        for next in cut.next() {
+        for next in cut.ready() {
             prop_assert!(!cut.contains(next));
             prop_assert!(graph.cut_from(cut.nodes().chain([next])).is_ok());
         }
@@ -48,7 +48,7 @@ fn cut_at_a_position_is_what_was_read_up_to_there() {
     let cut = graph.cut_at(5);
     assert_eq!(numbers(cut.nodes()), [0, 1, 2, 3, 4]);
     assert_eq!(numbers(cut.frontier()), [4]);
-    assert_eq!(numbers(cut.next()), [5, 6]);
+    assert_eq!(numbers(cut.ready()), [5, 6]);
     assert!(cut.contains(node(&graph, 4)) && !cut.contains(node(&graph, 5)));
     assert!(graph.cut_at(0).is_empty());
     assert_eq!(graph.cut_at(u64::MAX).len(), 7);

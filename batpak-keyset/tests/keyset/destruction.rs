@@ -214,7 +214,7 @@ fn rekey_moves_the_secret_and_destroys_no_key() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn any_keys_destroyed_in_any_order_leave_exactly_the_others(

@@ -133,7 +133,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn no_key_id_is_framed_twice_and_none_is_framed_uncovered(ops in ops()) {

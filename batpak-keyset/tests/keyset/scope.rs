@@ -21,16 +21,16 @@ fn scope(granularity: Granularity, event: &Event) -> KeyScope {
     scope_for(granularity, &coordinate(entity, scope), EventKind::from_u16(*kind), EventId::from_bytes(*id))
 }
 
-/// What the granularity looks at, in a form that is compared part by part.
-fn parts(granularity: Granularity, event: &Event) -> (Option<&str>, Option<&str>, Option<u16>, Option<[u8; 16]>) {
+/// What the granularity looks at, to be compared part by part.
+fn parts(granularity: Granularity, event: &Event) -> Vec<Vec<u8>> {
     let (entity, scope, kind, id) = event;
     match granularity {
-        Granularity::Entity => (Some(entity), None, None, None),
-        Granularity::Coordinate => (Some(entity), Some(scope), None, None),
-        Granularity::Scope => (None, Some(scope), None, None),
-        Granularity::Category => (None, None, Some(kind >> 12), None),
-        Granularity::Kind => (None, None, Some(*kind), None),
-        Granularity::Event => (None, None, None, Some(*id)),
+        Granularity::Entity => vec![entity.clone().into()],
+        Granularity::Coordinate => vec![entity.clone().into(), scope.clone().into()],
+        Granularity::Scope => vec![scope.clone().into()],
+        Granularity::Category => vec![(kind >> 12).to_le_bytes().into()],
+        Granularity::Kind => vec![kind.to_le_bytes().into()],
+        Granularity::Event => vec![id.to_vec()],
         other => panic!("a granularity without a test: {other}"),
     }
 }

@@ -137,7 +137,7 @@ fn stop_inside_the_repair(disk: &MemoryDisk, place: &Place, random: &mut Random)
 #[test]
 fn ten_rounds_of_crash_and_recovery_lose_nothing_synced() {
     let mut torn = 0;
-    for seed in 0..40 {
+    for seed in 0..24 {
         let mut random = Random(seed);
         let disk = MemoryDisk::new();
         let place = Place::on(Arc::new(disk.clone()));
@@ -168,7 +168,7 @@ fn ten_rounds_of_crash_and_recovery_lose_nothing_synced() {
             log.writer.set_ahead(seed % 2 == 0);
         }
     }
-    assert!(torn > 50, "only {torn} crashes tore anything");
+    assert!(torn > 30, "only {torn} crashes tore anything");
 }
 
 #[test]

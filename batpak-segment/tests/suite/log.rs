@@ -180,10 +180,13 @@ impl Log {
     }
 
     pub fn footer(&self, end: SegmentEnd) -> Vec<u8> {
-        let log_len = self.writer.end();
-        let summary = SegmentSummary {
+        footer_bytes(&self.summary(end))
+    }
+
+    pub fn summary(&self, end: SegmentEnd) -> SegmentSummary {
+        SegmentSummary {
             end,
-            log_len,
+            log_len: self.writer.end(),
             first_position: self.first_position,
             next_position: self.position,
             chain_hash: self.chain,
@@ -191,9 +194,12 @@ impl Log {
             key_id_max: None,
             intent_position_last: None,
             epoch_max: 1,
-        };
-        FooterBuilder::new().section(SECTION_SUMMARY, SUMMARY_VERSION, &summary.encode()).finish(log_len)
+        }
     }
+}
+
+pub fn footer_bytes(summary: &SegmentSummary) -> Vec<u8> {
+    FooterBuilder::new().section(SECTION_SUMMARY, SUMMARY_VERSION, &summary.encode()).finish(summary.log_len)
 }
 
 pub fn header(number: u64, first_position: u64, previous_chain_hash: ChainHash) -> SegmentHeader {

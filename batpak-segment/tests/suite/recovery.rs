@@ -1,11 +1,11 @@
 //! What recovery says of whole, unfinished and damaged ends, each made by hand.
 
-use batpak_format::SegmentEnd;
+use batpak_format::{ChainHash, FooterBuilder, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary};
 use batpak_segment::{
     Recovered, RecoveryError, RecoveryMode, SegmentWriter, TornReason, make_durable, recover, segment_path,
 };
 
-use crate::log::{HEADER, Log, open, open_twice, shown, store, try_open, two_segments};
+use crate::log::{HEADER, Log, footer_bytes, header, open, open_twice, shown, store, try_open, two_segments};
 use crate::place::{Place, on_both_disks};
 
 on_both_disks!(
@@ -32,6 +32,10 @@ on_both_disks!(
     reader_sees_a_prefix_and_changes_nothing,
     reader_is_refused_what_is_corrupt,
     zeros_far_beyond_the_end_are_cut,
+    footer_that_states_another_log_is_corrupt,
+    segment_that_does_not_continue_the_log_is_dropped_or_corrupt,
+    mark_beyond_its_own_frame_says_no_more_than_the_frame,
+    frame_with_another_position_is_torn,
 );
 
 fn empty_directory_has_no_segments(place: &Place) {
@@ -372,4 +376,78 @@ fn zeros_far_beyond_the_end_are_cut(place: &Place) {
     assert_eq!(frames, shown(&log.written));
     assert!(recovered.torn.is_none());
     assert_eq!(place.read(1).len() as u64, log.writer.end() + (256 << 10));
+}
+
+fn footer_that_states_another_log_is_corrupt(place: &Place) {
+    type Lie = fn(&mut SegmentSummary);
+    let lies: [Lie; 4] = [
+        |summary| summary.next_position += 1,
+        |summary| summary.first_position += 1,
+        |summary| summary.chain_hash = ChainHash::from_bytes([9; 32]),
+        |summary| summary.next_position -= 1,
+    ];
+    let mut log = two_segments(place);
+    let end = log.writer.end();
+    let mut honest = log.summary(SegmentEnd::Closed);
+    for lie in lies {
+        let mut summary = honest;
+        lie(&mut summary);
+        log.writer.finish(&footer_bytes(&summary)).unwrap();
+        let (answer, _) = try_open(place, RecoveryMode::Repair);
+        assert!(
+            matches!(answer, Err(RecoveryError::Corrupt { segment: 2, offset, .. }) if offset == end),
+            "{answer:?}"
+        );
+    }
+    // A summary that disagrees with the footer it stands in is no footer.
+    honest.log_len += 1;
+    let bytes = FooterBuilder::new().section(SECTION_SUMMARY, SUMMARY_VERSION, &honest.encode()).finish(end);
+    log.writer.finish(&bytes).unwrap();
+    let (recovered, frames) = open_twice(place);
+    assert_eq!((frames, recovered.torn.unwrap().offset), (shown(&log.written), end));
+}
+
+fn segment_that_does_not_continue_the_log_is_dropped_or_corrupt(place: &Place) {
+    let mut log = two_segments(place);
+    log.finish(SegmentEnd::Rolled);
+    let other = ChainHash::from_bytes([9; 32]);
+    for (position, chain) in [(log.position, other), (log.position - 1, log.chain), (log.position + 1, log.chain)] {
+        let place = place.duplicate();
+        place.put(3, &header(3, position, chain).encode());
+        let (recovered, frames) = open_twice(&place);
+        assert_eq!(frames, shown(&log.written));
+        assert_eq!(torn(&recovered), Some((3, 0, 128, TornReason::Creation)));
+
+        // With another one after it, it cannot be a creation cut short.
+        place.put(3, &header(3, position, chain).encode());
+        place.put(4, &header(4, log.position, log.chain).encode());
+        let (answer, _) = try_open(&place, RecoveryMode::Repair);
+        assert!(matches!(answer, Err(RecoveryError::Corrupt { segment: 3, offset: 0, .. })), "{answer:?}");
+    }
+}
+
+fn mark_beyond_its_own_frame_says_no_more_than_the_frame(place: &Place) {
+    let mut log = Log::create(place, 1 << 20, false);
+    log.append(b"zero");
+    log.append(b"one");
+    log.mark = u64::MAX;
+    log.append(b"two");
+    let (recovered, frames) = open_twice(place);
+    assert_eq!(frames, shown(&log.written));
+    assert_eq!(recovered.durable_mark_max, 2);
+    assert_eq!(recovered.unsynced_from, (1, log.written[2].offset));
+    // It states its forerunners to be durable, and not the one that damages it.
+    zero(place, 1, log.written[1].offset, log.written[1].end());
+    assert!(matches!(try_open(place, RecoveryMode::Repair).0, Err(RecoveryError::Corrupt { position: 1, .. })));
+}
+
+fn frame_with_another_position_is_torn(place: &Place) {
+    let mut log = Log::create(place, 1 << 20, false);
+    log.append(b"zero");
+    log.position = 5;
+    log.append(b"five");
+    let (recovered, frames) = open_twice(place);
+    let five = log.written[1];
+    assert_eq!(frames, shown(&log.written[..1]));
+    assert_eq!(torn(&recovered), Some((1, five.offset, five.len, TornReason::Position { found: 5 })));
 }

@@ -1,0 +1,156 @@
+//! Decoding allocates nothing for a frame, and no more than the input is worth for the rest, whatever its counts claim.
+//!
+//! Invariant: allocations are counted for each thread alone, so tests beside this one do not disturb it.
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; it forwards to the system's")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use batpak_format::layout::{FLAG_CAUSES, FLAG_TAGS, FLAGS_AT, FRAME_LEN_AT};
+use batpak_format::{EventKind, Footer, Frame, Record, RecordError, SegmentHeader};
+
+use crate::samples::{LOG_LEN, SEED, encode, footers, frames, plain, recheck, records, segment_header};
+
+/// What a decoder may allocate beside its input: the parts of its result that have no bytes of their own.
+const CONSTANT: usize = 1024;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn count(bytes: usize) {
+    // A thread that ends may allocate after its counter is gone.
+    let _ = ALLOCATED.try_with(|allocated| allocated.set(allocated.get() + bytes));
+}
+
+// SAFETY: every call goes to the system's allocator with the arguments it was given.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size.saturating_sub(layout.size()));
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+/// Runs something and returns how many bytes this thread allocated in it, freed ones included.
+pub fn allocated_by<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALLOCATED.get();
+    let value = run();
+    (value, ALLOCATED.get() - before)
+}
+
+#[test]
+fn allocations_are_counted() {
+    let (bytes, allocated) = allocated_by(|| vec![1u8; 1000]);
+    assert_eq!((bytes.len(), allocated), (1000, 1000));
+}
+
+#[test]
+fn frames_decode_without_allocation() {
+    for (name, bytes) in frames() {
+        let (frame, allocated) = allocated_by(|| Frame::decode(&bytes, &SEED).unwrap());
+        assert_eq!(allocated, 0, "{name}");
+        let read = || (frame.header().causes().count(), frame.header().tags().count(), frame.digest());
+        assert_eq!(allocated_by(read).1, 0, "{name}");
+    }
+}
+
+#[test]
+fn frames_with_hostile_counts_decode_without_allocation() {
+    for flag in [FLAG_CAUSES, FLAG_TAGS] {
+        let mut bytes = encode(&plain("e", "s"), b"");
+        bytes.extend_from_slice(&[0xFF; 8]);
+        let frame_len = bytes.len() as u32;
+        bytes[FRAME_LEN_AT..][..4].copy_from_slice(&frame_len.to_le_bytes());
+        bytes[FLAGS_AT..][..2].copy_from_slice(&flag.to_le_bytes());
+        recheck(&mut bytes, &SEED);
+        let (refused, allocated) = allocated_by(|| Frame::decode(&bytes, &SEED).is_err());
+        assert_eq!((refused, allocated), (true, 0));
+    }
+}
+
+#[test]
+fn frames_are_encoded_in_one_allocation() {
+    let header = plain("order-1042", "shop");
+    let (bytes, allocated) = allocated_by(|| {
+        let hashed = batpak_format::FrameBuf::new(&header.statement(), &[7; 5000]).unwrap().seal_finished();
+        hashed.place(&header.placement(), &SEED)
+    });
+    assert_eq!(allocated, bytes.len());
+}
+
+#[test]
+fn segment_headers_decode_without_allocation() {
+    let bytes = segment_header().encode();
+    assert_eq!(allocated_by(|| SegmentHeader::decode(&bytes).is_ok()), (true, 0));
+}
+
+#[test]
+fn footers_allocate_no_more_than_their_bytes() {
+    for (name, bytes) in footers() {
+        let file_len = LOG_LEN + bytes.len() as u64;
+        let (footer, allocated) = allocated_by(|| Footer::decode_tail(&bytes, file_len));
+        assert!(footer.is_ok_and(|footer| footer.is_some()), "{name}");
+        assert!(allocated <= bytes.len() + CONSTANT, "{name}: {allocated} bytes");
+    }
+}
+
+/// Every place of every record holds the largest count once: whatever field stands there, it claims the most.
+#[test]
+fn records_with_hostile_counts_allocate_no_more_than_their_bytes() {
+    for (name, record) in records() {
+        let bytes = record.encode().unwrap();
+        for at in 1..bytes.len() {
+            for claimed in [u32::MAX, 1 << 20, 1 << 16, 64, 1024] {
+                let mut hostile = bytes.clone();
+                let end = (at + 4).min(hostile.len());
+                hostile[at..end].copy_from_slice(&claimed.to_le_bytes()[..end - at]);
+                let (_, allocated) = allocated_by(|| Record::decode(record.kind(), &hostile));
+                assert!(allocated <= bytes.len() + CONSTANT, "{name}: {allocated} bytes for a count at {at}");
+            }
+        }
+    }
+}
+
+/// The widest gap between bytes read and memory used: targets of nothing, 6 bytes each, of which none is reserved
+/// before its own bytes are known to be there.
+#[test]
+fn shred_intents_allocate_in_step_with_their_bytes() {
+    let intent_of = |claimed: u32, targets: usize| {
+        let mut bytes = vec![1, 1, 0];
+        bytes.extend_from_slice(&[0; 8 + 8 + 2 + 2]);
+        bytes.extend_from_slice(&claimed.to_le_bytes());
+        bytes.resize(bytes.len() + targets * 6, 0);
+        bytes
+    };
+    let whole = intent_of(60_000, 60_000);
+    let (decoded, allocated) = allocated_by(|| Record::decode(EventKind::SHRED_INTENT, &whole));
+    assert!(decoded.is_ok());
+    assert!(allocated <= 8 * whole.len() + CONSTANT, "{allocated} bytes for {}", whole.len());
+    let short = intent_of(60_000, 59_999);
+    let (refused, allocated) = allocated_by(|| Record::decode(EventKind::SHRED_INTENT, &short));
+    assert!(matches!(refused, Err(RecordError::Codec(_))));
+    assert_eq!(allocated, 0);
+}
