@@ -90,7 +90,8 @@ impl Demo {
         let without_keys = verify(&open_without_keys(&dir)?, VerifyOptions::without_keys())?;
         let sizes = Sizes::measure(&dir)?;
         Ok(DemoLine {
-            source,
+            bundled: source.is_none(),
+            source: source.unwrap_or_else(|| "bundled".to_owned()),
             events: counts.added,
             entities,
             import,
@@ -107,18 +108,18 @@ impl Demo {
     }
 
     /// Imports the history of the repository around, else the bundled one.
-    fn import(&self, store: &Store, output: &mut Output) -> Result<(String, Counts), CliError> {
+    fn import(&self, store: &Store, output: &mut Output) -> Result<(Option<String>, Counts), CliError> {
         let found = if self.bundled { None } else { Repository::find(Path::new(".")).ok() };
         if let Some(repo) = found
             && repo.has_commits(false).is_ok_and(|some| some)
         {
             output.remark(&format!("Importing the git history of {} into a fresh sealed store ...", repo.name()))?;
             output.flush()?;
-            return Ok((repo.name().to_owned(), git::import(store, &repo, None, false)?));
+            return Ok((Some(repo.name().to_owned()), git::import(store, &repo, None, false)?));
         }
         output.remark("Importing the bundled history into a fresh sealed store (no git history stands here) ...")?;
         output.flush()?;
-        Ok(("bundled".to_owned(), jsonl::import(store, &mut BUNDLED.as_bytes())?))
+        Ok((None, jsonl::import(store, &mut BUNDLED.as_bytes())?))
     }
 }
 
@@ -194,6 +195,7 @@ impl Step {
 #[derive(Debug, Serialize)]
 struct DemoLine {
     source: String,
+    bundled: bool,
     events: u64,
     entities: u64,
     import: Step,
@@ -211,7 +213,8 @@ struct DemoLine {
 impl Shown for DemoLine {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
-        step(out, "imported", &self.import, "sealed, each chunk of 256 synced to disk")?;
+        let with_git = if self.bundled { "" } else { ", git's own work included" };
+        step(out, "imported", &self.import, &format!("sealed, synced to disk in chunks of 256{with_git}"))?;
         step(out, "read back", &self.read, "each payload opened")?;
         step(out, "verified", &self.verify, "every frame, hash, chain and seal")?;
         step(out, "verified again", &self.verify_without_keys, "every frame, hash and chain, without any key")?;

@@ -25,15 +25,10 @@ impl Expand {
     /// Does the work with an empty place, and wipes the place and the stack that was used. What the work returns must
     /// hold no secret by value.
     pub(crate) fn scope<R>(work: impl FnOnce(&mut Self) -> R) -> R {
-        let done = Self::run(work);
+        let mut expand = Self::new();
+        let done = run(work, &mut expand);
         zeroize_stack::<STACK_BYTES>();
         done
-    }
-
-    /// Kept out of its caller, so that all of its stack lies below.
-    #[inline(never)]
-    fn run<R>(work: impl FnOnce(&mut Self) -> R) -> R {
-        work(&mut Self::new())
     }
 
     fn new() -> Self {
@@ -66,6 +61,12 @@ impl Expand {
         self.output.fill(&mut self.block);
         &self.block
     }
+}
+
+/// Kept out of its caller, so that all of its stack lies below.
+#[inline(never)]
+fn run<R>(work: impl FnOnce(&mut Expand) -> R, expand: &mut Expand) -> R {
+    work(expand)
 }
 
 impl Zeroize for Expand {

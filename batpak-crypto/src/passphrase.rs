@@ -19,7 +19,7 @@ pub const SALT_LEN: usize = 16;
 pub const PASSPHRASE_BYTES_MAX: usize = 4096;
 
 /// Bytes of stack that argon2id leaves behind at most.
-const STACK_BYTES: usize = 32 << 10;
+const STACK_BYTES: usize = 128 << 10;
 
 const M_KIB_MIN: u32 = 8 << 10;
 const M_KIB_MAX: u32 = 4 << 20;

@@ -43,6 +43,12 @@ impl Causes {
         self.0.iter().copied()
     }
 
+    /// Returns the causes in order, as one piece.
+    #[must_use]
+    pub const fn as_slice(&self) -> &[Cause] {
+        &self.0
+    }
+
     /// Returns how many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -165,9 +165,9 @@ fn overhead_is_within_its_budget() {
     assert!(overhead(&plain) <= 136 && overhead(&sealed) <= 184, "the budget of the design");
 }
 
-const ENTITY_ROOT: &str = "";
-const DIGEST: &str = "";
-const CHAIN: &str = "";
-const LEAF: &str = "";
-const NODE: &str = "";
-const FROM_KEY: &str = "";
+const ENTITY_ROOT: &str = "637f859f4baba13a63293491f7d430c398a0d9d7b44d77ca28fbf335a80cb5fd";
+const DIGEST: &str = "6bc29e109748a4f24463edbad049d61730538719377e44687844340c704d2ea1";
+const CHAIN: &str = "d7d0a690ed264b6e5c5b235014f149907795dfd7f286db8caa14bd09d5c70856";
+const LEAF: &str = "887d24f92a4f01f76e8930c1bbca20d2bd8a814880578f7da6a37dffdb51a653";
+const NODE: &str = "3ae1e510e6cdd7066af899db65abc6ec99271fb0d8d21281385c7799bf1ec9cd";
+const FROM_KEY: &str = "e8cd686b-1069-89b3-877a-f2d294e4a43e";

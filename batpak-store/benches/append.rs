@@ -54,9 +54,7 @@ fn new_key_each(c: &mut Criterion) {
         let (coordinate, payload) = (Coordinate::new("entity-000001", "scope-0000001").unwrap(), vec![7; 256]);
         group.throughput(Throughput::Elements(1));
         group.bench_function("256", |b| {
-            b.iter(|| {
-                black_box(fixture.store.append(&NewEvent::new(coordinate.clone(), kind(), &payload)).unwrap())
-            });
+            b.iter(|| black_box(fixture.store.append(&NewEvent::new(coordinate.clone(), kind(), &payload)).unwrap()));
         });
         group.finish();
     }

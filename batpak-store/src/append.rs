@@ -37,6 +37,7 @@ pub(crate) struct Keyed<'a> {
 pub(crate) struct Sealed {
     pub(crate) frame: HashedFrame,
     pub(crate) coordinate: Coordinate,
+    pub(crate) correlation: Option<EventId>,
     pub(crate) causes: Causes,
     pub(crate) time: Option<Timestamp>,
     pub(crate) key: Option<SealedUnder>,
@@ -207,6 +208,7 @@ impl Writer {
         Ok(Sealed {
             frame: frame.seal_finished(),
             coordinate: event.coordinate.clone(),
+            correlation: event.correlation,
             causes: draft.causes,
             time: event.time,
             key: key.map(LentKey::into_sealed_under),

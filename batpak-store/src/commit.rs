@@ -100,6 +100,9 @@ pub(crate) struct Known {
 /// Checks that ids stand once in the batch and causes are known: in the log, earlier in the batch, or marked external.
 /// Returns whether an id is in the log already.
 fn check(index: &MemoryIndex, events: &[Sealed]) -> Result<bool, AppendError> {
+    if index.is_full() {
+        return Err(AppendError::IndexFull);
+    }
     let mut known = false;
     let mut earlier: HashSet<EventId> = HashSet::new();
     for event in events {
@@ -190,6 +193,10 @@ fn place_event(
         id,
         address,
         entity,
+        scope: event.coordinate.scope(),
+        kind: event.frame.kind(),
+        correlation: event.correlation,
+        causes: event.causes.as_slice(),
         chain_hash: chain,
         key: event.key.as_ref().and_then(|key| Some((key.scope.as_ref()?, key.key_id))),
     });

@@ -161,6 +161,9 @@ pub enum AppendError {
     /// The process was forked after the store was opened; the child has no right to write.
     #[error("this process was forked from the one that opened the store: open the store anew")]
     Forked,
+    /// The index in memory holds as many events as it can.
+    #[error("the store holds 2^32 - 1 events, more cannot be indexed in memory")]
+    IndexFull,
     /// The causes are too many, or one is named twice.
     #[error("the causes are not valid")]
     InvalidCauses(#[from] CausesError),

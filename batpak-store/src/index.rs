@@ -5,8 +5,13 @@
 
 mod column;
 mod memory;
+mod names;
+mod postings;
+mod sparse;
 
-use batpak_format::{ChainHash, EventId, KeyId};
+use std::sync::Arc;
+
+use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
 
 pub(crate) use memory::MemoryIndex;
@@ -38,9 +43,25 @@ pub(crate) struct Entry<'a> {
     pub id: EventId,
     pub address: Address,
     pub entity: &'a str,
+    pub scope: &'a str,
+    pub kind: EventKind,
+    pub correlation: Option<EventId>,
+    pub causes: &'a [Cause],
     pub chain_hash: ChainHash,
     /// Key scope and key id of a sealed event whose key later events may share.
     pub key: Option<(&'a KeyScope, KeyId)>,
+}
+
+/// What the causal graph needs of one event.
+#[derive(Clone, Debug)]
+pub(crate) struct Edges {
+    pub position: u64,
+    pub id: EventId,
+    pub kind: EventKind,
+    pub entity: Arc<str>,
+    pub scope: Arc<str>,
+    pub correlation: Option<EventId>,
+    pub causes: Vec<Cause>,
 }
 
 /// Lookups over the events that were placed, in position order.
@@ -58,6 +79,14 @@ pub(crate) trait Index: Send + Sync {
     fn position_at(&self, entity: &str, revision: u64) -> Option<u64>;
     /// Returns the key that new events of a key scope are sealed under.
     fn key_of(&self, scope: &KeyScope) -> Option<KeyId>;
+    /// Returns the positions of the events that name an event as a cause, in order.
+    fn caused_by(&self, id: &EventId) -> Vec<u64>;
+    /// Returns the positions of the events of a correlation, in order.
+    fn correlated(&self, id: &EventId) -> Vec<u64>;
+    /// Returns what the causal graph needs of the event at a position.
+    fn edges(&self, position: u64) -> Option<Edges>;
+    /// Tells whether no further event can be taken.
+    fn is_full(&self) -> bool;
     /// Returns how many events there are; their positions are dense from 0.
     fn len(&self) -> u64;
     /// Returns how many entities there are.

@@ -64,6 +64,7 @@ pub use ticket::Ticket;
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport};
 
 mod append;
+mod causality;
 mod close;
 mod commit;
 mod config;

@@ -162,6 +162,7 @@ pub(crate) fn index_frame(
     address: Address,
 ) {
     let header = frame.header();
+    let causes: Vec<_> = header.causes().collect();
     let shared = granularity.filter(|granularity| *granularity != Granularity::Event);
     let scope = shared.zip(header.encryption()).map(|(granularity, encryption)| {
         (scope_for(granularity, &header.coordinate(), header.kind(), header.id()), encryption.key_id)
@@ -171,6 +172,10 @@ pub(crate) fn index_frame(
         id: header.id(),
         address,
         entity: header.entity(),
+        scope: header.scope(),
+        kind: header.kind(),
+        correlation: header.correlation(),
+        causes: &causes,
         chain_hash: header.chain_hash(),
         key: scope.as_ref().map(|(scope, key_id)| (scope, *key_id)),
     });

@@ -28,7 +28,14 @@ impl Store {
         };
         let payload = record.encode()?;
         let frame = FrameBuf::new(&statement, &payload).map_err(|_| AppendError::SealFailed)?.seal_finished();
-        let sealed = Sealed { frame, coordinate: coordinate.clone(), causes: Causes::default(), time: None, key: None };
+        let sealed = Sealed {
+            frame,
+            coordinate: coordinate.clone(),
+            correlation: None,
+            causes: Causes::default(),
+            time: None,
+            key: None,
+        };
         match writer.commit(Fenced::plain(vec![sealed]), durability)? {
             Committed::Placed(placed) => Ticket::placed(self, placed, durability).wait(),
             // Its id was drawn a moment ago.

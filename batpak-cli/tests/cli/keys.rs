@@ -79,6 +79,13 @@ fn passphrase_and_key_file_are_both_needed() {
 }
 
 #[test]
+fn provider_of_another_kind_is_named() {
+    let home = Home::sealed();
+    let run = with_passphrase(&home, "canary-17", &["read", "s", "--passphrase-env", "PASS"]);
+    assert_eq!((run.code, run.stderr.contains("kept by a key file")), (3, true), "{}", run.stderr);
+}
+
+#[test]
 fn second_writer_is_refused_and_readers_are_not() {
     let home = Home::sealed();
     let mut first = home.piped(["import", "jsonl", "s", "-"]);

@@ -26,7 +26,7 @@ fn generated() -> String {
     let mut stream = commit(1, 1, &[]);
     for mark in 2..=COMMITS {
         let parents = match mark % 10 {
-            0 if mark > 10 => vec![mark - 1, mark - 4, mark - 7],
+            0 => vec![mark - 1, mark - 4, mark - 7],
             4 | 7 => vec![mark - 2],
             _ => vec![mark - 1],
         };

@@ -19,8 +19,8 @@ struct Faults {
     choppy: bool,
     /// Bytes that files may still grow by.
     room: Option<u64>,
-    /// Bytes of segment 2 that so many reads do not see yet: a writer is about to write them.
-    late: Option<(std::ops::Range<u64>, usize)>,
+    /// Bytes of segment 2 that a writer is about to write.
+    late: Option<Late>,
     /// A segment that is listed, and removed before it is opened.
     removed: Option<u64>,
     calls: usize,
@@ -39,6 +39,15 @@ impl Faults {
             Ok(len.min(1 + self.calls * 7 % 97))
         }
     }
+}
+
+/// Bytes that the first reads see as zeros.
+#[derive(Debug)]
+struct Late {
+    range: std::ops::Range<u64>,
+    reads: usize,
+    /// Reads of them so far.
+    seen: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -108,11 +117,11 @@ impl DiskFile for FaultyFile {
         let mut faults = self.faults.lock().unwrap();
         let len = faults.allow(buf.len())?;
         let read = self.file.read_at(&mut buf[..len], offset)?;
-        if let Some((range, reads)) = faults.late.as_mut().filter(|_| self.is_second) {
-            let unseen: Vec<_> = (offset..).take(read).map(|at| range.contains(&at)).collect();
-            if *reads > 0 && unseen.contains(&true) {
-                *reads -= 1;
-                let bytes = buf.iter_mut().zip(unseen).filter(|(_, unseen)| *unseen);
+        if let Some(late) = faults.late.as_mut().filter(|_| self.is_second) {
+            let unwritten: Vec<_> = (offset..).take(read).map(|at| late.range.contains(&at)).collect();
+            late.seen += usize::from(unwritten.contains(&true));
+            if late.seen <= late.reads {
+                let bytes = buf.iter_mut().zip(unwritten).filter(|(_, unwritten)| *unwritten);
                 bytes.for_each(|(byte, _)| *byte = 0);
             }
         }
@@ -233,23 +242,24 @@ fn reader_beside_a_writer_takes_late_bytes_for_the_end_and_not_for_damage() {
     let (mut ends, mut corrupt) = (0, 0);
     for late in log.written.iter().filter(|frame| frame.segment == 2) {
         for reads in 0..12 {
-            faults.lock().unwrap().late = Some((late.offset..late.end(), reads));
+            let range = late.offset..late.end();
+            faults.lock().unwrap().late = Some(Late { range, reads, seen: 0 });
             let (answer, frames) = try_open(&place, RecoveryMode::ReadOnly);
             assert_eq!(frames, shown(&log.written[..frames.len()]));
-            let unseen = faults.lock().unwrap().late.take().unwrap().1;
+            let seen = faults.lock().unwrap().late.take().unwrap().seen;
             match answer {
                 Ok(recovered) => {
                     assert!(frames.len() == log.written.len() || frames.len() as u64 == late.batch_position);
                     assert_eq!(recovered.next_position, frames.len() as u64);
                     ends += usize::from(frames.len() < log.written.len());
                 }
-                // Every read, the last one after the frame that states it to be durable too, saw zeros.
+                // Every read saw zeros, also the last one, after the frame that states the bytes to be durable.
                 Err(RecoveryError::Corrupt { segment: 2, offset, .. }) => {
                     assert_eq!(offset, late.offset);
-                    assert!(late.position < log.mark);
+                    assert!(late.position < log.mark && seen <= reads, "{seen} reads, {reads} of them early");
                     corrupt += 1;
                 }
-                Err(error) => panic!("{error:?}, {unseen} reads left"),
+                Err(error) => panic!("{error:?}"),
             }
         }
     }

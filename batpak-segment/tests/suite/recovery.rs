@@ -1,6 +1,8 @@
 //! What recovery says of whole, unfinished and damaged ends, each made by hand.
 
-use batpak_format::{ChainHash, FooterBuilder, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary};
+use batpak_format::{
+    ChainHash, FooterBuilder, FrameError, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary,
+};
 use batpak_segment::{
     Recovered, RecoveryError, RecoveryMode, SegmentWriter, TornReason, make_durable, recover, segment_path,
 };
@@ -27,6 +29,7 @@ on_both_disks!(
     damaged_first_header_is_corrupt,
     unfinished_footer_loses_nothing,
     later_segment_is_dropped_with_the_cut,
+    later_segment_does_not_hide_what_is_wrong_before_it,
     later_footer_makes_a_hole_corrupt,
     two_unfinished_segments_are_corrupt,
     reader_sees_a_prefix_and_changes_nothing,
@@ -304,6 +307,32 @@ fn later_segment_is_dropped_with_the_cut(place: &Place) {
     let reason = TornReason::Missing;
     assert_eq!(torn(&recovered), Some((1, lost.offset, dropped, reason)));
     assert!(!place.disk.exists(&segment_path(&place.dir, 2)).unwrap());
+}
+
+fn later_segment_does_not_hide_what_is_wrong_before_it(place: &Place) {
+    let mut log = Log::create(place, 1 << 20, false);
+    log.append(b"stays");
+    log.append_batch(&[b"whole", b"damaged"]);
+    let (start, damaged) = (log.written[1], log.written[2]);
+    log.create_next(2);
+    log.append(b"dropped");
+    let mut bytes = place.read(1);
+    bytes[usize::try_from(damaged.offset).unwrap() + 50] ^= 1;
+    place.put(1, &bytes);
+    let dropped = start.len + damaged.len + place.read(2).len() as u64;
+    {
+        let place = place.duplicate();
+        let (recovered, frames) = open_twice(&place);
+        assert_eq!(frames, shown(&log.written[..1]));
+        let reason = TornReason::Frame(FrameError::Check);
+        assert_eq!(torn(&recovered), Some((1, start.offset, dropped, reason)));
+    }
+    log.finish(SegmentEnd::Closed);
+    let (answer, _) = try_open(place, RecoveryMode::Repair);
+    assert!(
+        matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset, position: 2 }) if offset == damaged.offset),
+        "{answer:?}"
+    );
 }
 
 fn later_footer_makes_a_hole_corrupt(place: &Place) {

@@ -1,24 +1,35 @@
 //! The index in memory: columns by position, one table of ids, one entry an entity.
 //!
-//! Invariant: under 64 bytes an event (id 16, address 8, entity 4, id table 9 to 18, stream 8 to 16), plus about 150 an entity.
+//! Invariant: under 64 bytes an event (id 16, address 8, entity, scope and kind 10, id table 6 to 12, stream 4 to 8), plus about 150 an
+//! entity, 8 an event with causes, and 25 to 50 a cause. It takes 2^32 - 1 events, and says so before it is asked to take more.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
+    sync::Arc,
 };
 
-use batpak_format::{ChainHash, EventId, KeyId};
+use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
 use hashbrown::HashTable;
 
-use super::{Address, Entry, Head, Index, column::Column};
+use super::{Address, Edges, Entry, Head, Index, column::Column, names::Names, postings::Postings, sparse::Sparse};
 
 /// Addresses are packed: the upper bits are the segment number, the lower ones the offset.
 const OFFSET_BITS: u32 = 32;
 
+/// What is kept of each event.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    address: u64,
+    stream: u32,
+    scope: u32,
+    kind: EventKind,
+}
+
 #[derive(Debug)]
 struct Stream {
-    positions: Vec<u64>,
+    positions: Vec<u32>,
     chain_hash: ChainHash,
 }
 
@@ -27,13 +38,18 @@ struct Stream {
 pub(crate) struct MemoryIndex {
     hasher: RandomState,
     ids: Column<EventId>,
-    addresses: Column<u64>,
-    stream_of: Column<u32>,
-    by_id: HashTable<u64>,
-    entities: HashMap<Box<str>, u32>,
+    rows: Column<Row>,
+    by_id: HashTable<u32>,
+    entities: Names,
+    /// By the entity's number.
     streams: Vec<Stream>,
-    keys: HashMap<KeyScope, Vec<(KeyId, u64)>>,
-    name_bytes: usize,
+    scopes: Names,
+    causes: Sparse<Cause>,
+    correlations: Sparse<EventId>,
+    caused_by: Postings,
+    correlated: Postings,
+    keys: HashMap<KeyScope, Vec<(KeyId, u32)>>,
+    key_bytes: usize,
 }
 
 impl MemoryIndex {
@@ -41,32 +57,45 @@ impl MemoryIndex {
         Self {
             hasher: RandomState::new(),
             ids: Column::new(),
-            addresses: Column::new(),
-            stream_of: Column::new(),
+            rows: Column::new(),
             by_id: HashTable::new(),
-            entities: HashMap::new(),
+            entities: Names::default(),
             streams: Vec::new(),
+            scopes: Names::default(),
+            causes: Sparse::new(),
+            correlations: Sparse::new(),
+            caused_by: Postings::new(),
+            correlated: Postings::new(),
             keys: HashMap::new(),
-            name_bytes: 0,
+            key_bytes: 0,
         }
     }
 
     fn stream(&self, entity: &str) -> Option<&Stream> {
-        self.streams.get(*self.entities.get(entity)? as usize)
+        self.streams.get(self.entities.find(entity)? as usize)
     }
 
-    fn stream_number(&mut self, entity: &str, root: ChainHash) -> u32 {
-        if let Some(number) = self.entities.get(entity) {
-            return *number;
+    fn push_stream(&mut self, entry: &Entry<'_>, position: u32) -> u32 {
+        let number = self.entities.number(entry.entity);
+        if number as usize == self.streams.len() {
+            self.streams.push(Stream { positions: Vec::new(), chain_hash: entry.chain_hash });
         }
-        let number = u32::try_from(self.streams.len()).expect("four billion entities do not fit in memory");
-        self.entities.insert(entity.into(), number);
-        self.name_bytes += entity.len();
-        self.streams.push(Stream { positions: Vec::new(), chain_hash: root });
+        if let Some(stream) = self.streams.get_mut(number as usize) {
+            stream.positions.push(position);
+            stream.chain_hash = entry.chain_hash;
+        }
         number
     }
 
-    fn push_key(&mut self, scope: &KeyScope, key_id: KeyId, position: u64) {
+    fn push_id(&mut self, id: EventId, position: u32) {
+        self.ids.push(id);
+        let (hasher, ids) = (&self.hasher, &self.ids);
+        self.by_id.insert_unique(hasher.hash_one(id), position, |position| {
+            ids.get(*position as usize).map_or(0, |id| hasher.hash_one(id))
+        });
+    }
+
+    fn push_key(&mut self, scope: &KeyScope, key_id: KeyId, position: u32) {
         match self.keys.get_mut(scope) {
             Some(keys) => {
                 if keys.last().is_none_or(|(last, _)| *last != key_id) {
@@ -74,36 +103,79 @@ impl MemoryIndex {
                 }
             }
             None => {
-                self.name_bytes += scope.as_bytes().len() + size_of::<(KeyId, u64)>();
+                self.key_bytes += scope.as_bytes().len() + size_of::<(KeyId, u32)>();
                 self.keys.insert(scope.clone(), vec![(key_id, position)]);
             }
         }
+    }
+
+    fn push_edges(&mut self, entry: &Entry<'_>, position: u32) {
+        self.causes.push(position, entry.causes.iter().copied());
+        self.correlations.push(position, entry.correlation);
+        for cause in entry.causes {
+            self.caused_by.push(cause.id, position);
+        }
+        if let Some(correlation) = entry.correlation {
+            self.correlated.push(correlation, position);
+        }
+    }
+
+    fn row(&self, position: u64) -> Option<Row> {
+        self.rows.get(usize::try_from(position).ok()?)
     }
 }
 
 impl Index for MemoryIndex {
     fn position_of(&self, id: &EventId) -> Option<u64> {
         let hash = self.hasher.hash_one(id);
-        self.by_id.find(hash, |position| self.ids.get(*position as usize).as_ref() == Some(id)).copied()
+        let found = self.by_id.find(hash, |position| self.ids.get(*position as usize).as_ref() == Some(id))?;
+        Some(u64::from(*found))
     }
 
     fn address(&self, position: u64) -> Option<Address> {
-        let packed = self.addresses.get(usize::try_from(position).ok()?)?;
+        let packed = self.row(position)?.address;
         Some(Address { segment: packed >> OFFSET_BITS, offset: packed & ((1 << OFFSET_BITS) - 1) })
     }
 
     fn head(&self, entity: &str) -> Option<Head> {
         let stream = self.stream(entity)?;
-        let position = *stream.positions.last()?;
+        let position = u64::from(*stream.positions.last()?);
         Some(Head { revision: stream.positions.len() as u64 - 1, position, chain_hash: stream.chain_hash })
     }
 
     fn position_at(&self, entity: &str, revision: u64) -> Option<u64> {
-        self.stream(entity)?.positions.get(usize::try_from(revision).ok()?).copied()
+        let positions = &self.stream(entity)?.positions;
+        positions.get(usize::try_from(revision).ok()?).copied().map(u64::from)
     }
 
     fn key_of(&self, scope: &KeyScope) -> Option<KeyId> {
         Some(self.keys.get(scope)?.last()?.0)
+    }
+
+    fn caused_by(&self, id: &EventId) -> Vec<u64> {
+        self.caused_by.positions(id)
+    }
+
+    fn correlated(&self, id: &EventId) -> Vec<u64> {
+        self.correlated.positions(id)
+    }
+
+    fn edges(&self, position: u64) -> Option<Edges> {
+        let row = self.row(position)?;
+        let at = u32::try_from(position).ok()?;
+        Some(Edges {
+            position,
+            id: self.ids.get(at as usize)?,
+            kind: row.kind,
+            entity: Arc::clone(self.entities.name(row.stream)?),
+            scope: Arc::clone(self.scopes.name(row.scope)?),
+            correlation: self.correlations.get(at).next(),
+            causes: self.causes.get(at).collect(),
+        })
+    }
+
+    fn is_full(&self) -> bool {
+        self.ids.len() >= u32::MAX as usize
     }
 
     fn len(&self) -> u64 {
@@ -115,51 +187,51 @@ impl Index for MemoryIndex {
     }
 
     fn bytes(&self) -> usize {
-        let streams: usize = self.streams.iter().map(|stream| stream.positions.capacity() * 8).sum();
+        let streams: usize = self.streams.iter().map(|stream| stream.positions.capacity() * size_of::<u32>()).sum();
         self.ids.bytes()
-            + self.addresses.bytes()
-            + self.stream_of.bytes()
+            + self.rows.bytes()
             + self.by_id.allocation_size()
             + self.streams.capacity() * size_of::<Stream>()
             + streams
-            + self.entities.capacity() * (size_of::<(Box<str>, u32)>() + 1)
-            + self.keys.capacity() * (size_of::<(KeyScope, Vec<(KeyId, u64)>)>() + 1)
-            + self.name_bytes
+            + self.entities.bytes()
+            + self.scopes.bytes()
+            + self.causes.bytes()
+            + self.correlations.bytes()
+            + self.caused_by.bytes()
+            + self.correlated.bytes()
+            + self.keys.capacity() * (size_of::<(KeyScope, Vec<(KeyId, u32)>)>() + 1)
+            + self.key_bytes
     }
 
     fn push(&mut self, entry: Entry<'_>) {
         debug_assert_eq!(entry.position, self.len(), "positions are dense");
-        let number = self.stream_number(entry.entity, entry.chain_hash);
-        if let Some(stream) = self.streams.get_mut(number as usize) {
-            stream.positions.push(entry.position);
-            stream.chain_hash = entry.chain_hash;
-        }
-        self.ids.push(entry.id);
-        self.addresses.push(entry.address.segment << OFFSET_BITS | entry.address.offset);
-        self.stream_of.push(number);
-        let (hasher, ids) = (&self.hasher, &self.ids);
-        let hash = hasher.hash_one(entry.id);
-        self.by_id.insert_unique(hash, entry.position, |position| {
-            ids.get(*position as usize).map_or(0, |id| hasher.hash_one(id))
-        });
+        let position = u32::try_from(entry.position).expect("a full index is asked to take no more");
+        let stream = self.push_stream(&entry, position);
+        let scope = self.scopes.number(entry.scope);
+        let address = entry.address.segment << OFFSET_BITS | entry.address.offset;
+        self.rows.push(Row { address, stream, scope, kind: entry.kind });
+        self.push_id(entry.id, position);
+        self.push_edges(&entry, position);
         if let Some((scope, key_id)) = entry.key {
-            self.push_key(scope, key_id, entry.position);
+            self.push_key(scope, key_id, position);
         }
     }
 
     fn pop(&mut self, previous: ChainHash) {
-        let (Some(id), Some(_), Some(number)) = (self.ids.pop(), self.addresses.pop(), self.stream_of.pop()) else {
-            return;
-        };
-        let position = self.ids.len() as u64;
+        let (Some(id), Some(row)) = (self.ids.pop(), self.rows.pop()) else { return };
+        let position = u32::try_from(self.ids.len()).expect("a full index is asked to take no more");
         let hash = self.hasher.hash_one(id);
         if let Ok(found) = self.by_id.find_entry(hash, |at| *at == position) {
             found.remove();
         }
-        if let Some(stream) = self.streams.get_mut(number as usize) {
+        if let Some(stream) = self.streams.get_mut(row.stream as usize) {
             stream.positions.pop();
             stream.chain_hash = previous;
         }
+        self.causes.pop(position);
+        self.correlations.pop(position);
+        self.caused_by.pop(position);
+        self.correlated.pop(position);
         // Rare: only a failed write takes events back, and it takes few.
         self.keys.retain(|_, keys| {
             keys.retain(|(_, first)| *first != position);
@@ -189,6 +261,10 @@ mod tests {
             id,
             address: Address { segment: 3, offset: 128 + n },
             entity,
+            scope: "s",
+            kind,
+            correlation: None,
+            causes: &[],
             chain_hash: chain(n as u8),
             key: Some((&scope, key_id)),
         });
@@ -221,6 +297,35 @@ mod tests {
         assert_eq!(index.head("a"), Some(Head { revision: 0, position: 0, chain_hash: chain(0) }));
         assert_eq!(index.position_of(&EventId::from_key(&1u64.to_le_bytes())), None);
         assert_eq!(index.len(), 1);
+    }
+
+    #[test]
+    fn memory_index_knows_causes_both_ways_and_forgets_with_pop() {
+        let mut index = MemoryIndex::new();
+        push(&mut index, "a", 0, KeyId::new(0, 1, 0));
+        let [root, effect, outside] = [0_u64, 9, 77].map(|n| EventId::from_key(&n.to_le_bytes()));
+        let causes = [Cause { id: root, external: false }, Cause { id: outside, external: true }];
+        let entry = Entry {
+            position: 1,
+            id: effect,
+            address: Address { segment: 3, offset: 500 },
+            entity: "b",
+            scope: "s",
+            kind: EventKind::from_u16(0x1001),
+            correlation: Some(root),
+            causes: &causes,
+            chain_hash: chain(1),
+            key: None,
+        };
+        index.push(entry);
+        assert_eq!((index.caused_by(&root), index.caused_by(&outside)), (vec![1], vec![1]));
+        assert_eq!(index.correlated(&root), [1]);
+        let edges = index.edges(1).unwrap();
+        assert_eq!((edges.causes.as_slice(), edges.correlation), (&causes[..], Some(root)));
+        assert_eq!((&*edges.entity, &*edges.scope, edges.id), ("b", "s", effect));
+        index.pop(chain(0));
+        assert_eq!((index.caused_by(&root), index.correlated(&root)), (vec![], vec![]));
+        assert!(index.edges(0).unwrap().causes.is_empty());
     }
 
     #[test]

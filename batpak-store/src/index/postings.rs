@@ -1,0 +1,94 @@
+//! Which events name an id: one list an id, grown at its end.
+//!
+//! Invariant: rows are in position order, and a list is walked from its last row back, so an id costs one table entry and a row
+//! eight bytes.
+
+use std::collections::HashMap;
+
+use batpak_format::EventId;
+
+use super::column::Column;
+
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    position: u32,
+    /// The list's row before this one.
+    previous: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Postings {
+    last: HashMap<EventId, u32>,
+    rows: Column<Row>,
+}
+
+impl Postings {
+    pub(super) fn new() -> Self {
+        Self { last: HashMap::new(), rows: Column::new() }
+    }
+
+    pub(super) fn push(&mut self, id: EventId, position: u32) {
+        let row = u32::try_from(self.rows.len()).unwrap_or(NONE);
+        let previous = self.last.insert(id, row).unwrap_or(NONE);
+        self.rows.push(Row { position, previous });
+    }
+
+    /// Takes back every row of a position, which is the last one. Rare: it looks at every id.
+    pub(super) fn pop(&mut self, position: u32) {
+        while let Some(at) = self.rows.len().checked_sub(1)
+            && let Some(row) = self.rows.get(at).filter(|row| row.position == position)
+        {
+            self.rows.pop();
+            self.last.retain(|_, last| {
+                if *last as usize == at {
+                    *last = row.previous;
+                }
+                *last != NONE
+            });
+        }
+    }
+
+    /// The positions of the events that name an id, in order.
+    pub(super) fn positions(&self, id: &EventId) -> Vec<u64> {
+        let mut positions = Vec::new();
+        let mut at = self.last.get(id).copied().unwrap_or(NONE);
+        while let Some(row) = self.rows.get(at as usize).filter(|_| at != NONE) {
+            positions.push(u64::from(row.position));
+            at = row.previous;
+        }
+        positions.reverse();
+        positions
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.bytes() + self.last.capacity() * (size_of::<(EventId, u32)>() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> EventId {
+        EventId::from_key(&[n])
+    }
+
+    #[test]
+    fn postings_list_positions_in_order_and_forget_the_last_event() {
+        let mut postings = Postings::new();
+        postings.push(id(1), 3);
+        postings.push(id(2), 3);
+        postings.push(id(1), 7);
+        postings.push(id(3), 7);
+        assert_eq!(postings.positions(&id(1)), [3, 7]);
+        postings.pop(7);
+        assert_eq!(postings.positions(&id(1)), [3]);
+        assert_eq!(postings.positions(&id(2)), [3]);
+        assert_eq!(postings.positions(&id(3)), []);
+        postings.push(id(1), 7);
+        assert_eq!(postings.positions(&id(1)), [3, 7]);
+    }
+}
