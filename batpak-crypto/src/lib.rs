@@ -5,9 +5,9 @@
 //! does no I/O, starts no thread and holds no lock; the one thing it asks of the machine is random bytes, through
 //! [`Entropy`].
 //!
-//! Start from [`Tree`]: a page of 4,096 keys that costs 32 random bytes. [`Tree::leaf`] derives a leaf,
-//! [`Leaf::derive`] makes the [`PayloadKey`] of it, and [`Tree::punctured`] makes a tree that derives every leaf but
-//! the ones named. Whoever holds only the punctured tree cannot open what was sealed under a destroyed leaf.
+//! Start from [`Tree`]: a page of 4,096 keys that costs 32 random bytes. [`Tree::key`] derives the [`PayloadKey`] of a
+//! leaf, and [`Tree::punctured`] makes a tree that derives every leaf but the ones named. Whoever holds only the
+//! punctured tree cannot open what was sealed under a destroyed leaf.
 //!
 //! ```
 //! use batpak_crypto::{Nonce, OsEntropy, Tree, TreeError};
@@ -15,13 +15,13 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = [7; 16];
 //! let page = Tree::generate(Tree::DEPTH, &OsEntropy)?;
-//! let (key, _commitment) = page.leaf(3)?.derive(&store, 3);
+//! let (key, _commitment) = page.key(3, &store, 3)?;
 //!
 //! let nonce = Nonce::generate(&OsEntropy)?;
-//! let mut payload = *b"attack at dawn";
+//! let mut payload = *b"whoever it was";
 //! let tag = key.seal(&nonce, b"bound to this", &mut payload)?;
 //! key.open(&nonce, b"bound to this", &mut payload, &tag)?;
-//! assert_eq!(&payload, b"attack at dawn");
+//! assert_eq!(&payload, b"whoever it was");
 //!
 //! let after = page.punctured([3])?;
 //! assert!(matches!(after.leaf(3), Err(TreeError::Destroyed { leaf: 3 })));
@@ -31,8 +31,8 @@
 //! ```
 //!
 //! Secret types ([`PayloadKey`], [`Leaf`], [`Node`], [`Tree`], [`TreeCursor`], [`RootSecret`], [`Kek`]) cannot be
-//! cloned, compared or printed, and wipe themselves when they are dropped. Wiping covers the memory that this crate
-//! and the hash and cipher states it uses own; registers, spilled registers and swap are the machine's.
+//! cloned, compared or printed, and wipe themselves when they are dropped; the stack that a derivation used is wiped
+//! too. Registers, swap and core dumps are the machine's.
 #![forbid(unsafe_code)]
 
 mod aead;

@@ -71,3 +71,6 @@ pub struct PayloadKeyBytes;
 /// asks::<batpak_crypto::Kek>();
 /// ```
 pub struct BodyKeys;
+
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
 
 use crate::Subtree;
 use crate::expand::Expand;
@@ -37,12 +37,6 @@ impl Node {
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8; 32] {
         &mut self.0
-    }
-}
-
-impl Zeroize for Node {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
     }
 }
 

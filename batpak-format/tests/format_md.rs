@@ -25,9 +25,10 @@ fn table(heading: &str) -> Vec<Vec<&'static str>> {
     let mut under = FORMAT_MD.lines().skip_while(|line| *line != heading);
     assert!(under.next().is_some(), "FORMAT.md has no heading {heading:?}");
     let section = under.take_while(|line| !line.starts_with('#'));
-    let rows = section.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    // A byte diagram may stand before the table, so the table is found by the line under its head.
+    let rows = section.skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
     let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect();
-    let rows: Vec<_> = rows.skip(2).map(cells).collect();
+    let rows: Vec<_> = rows.map(cells).collect();
     assert!(!rows.is_empty(), "FORMAT.md has no table under {heading:?}");
     rows
 }

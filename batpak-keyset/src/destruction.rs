@@ -22,8 +22,8 @@ impl Keyset {
     /// caller writes before the intent ([`Frontiers::extent`]).
     ///
     /// # Errors
-    /// [`KeysetError::ExtentNotLoaded`], [`KeysetError::RunOutOfRange`]; with an extent also [`KeysetError::Entropy`]
-    /// and [`KeysetError::Seal`].
+    /// [`KeysetError::AlreadyStaged`], [`KeysetError::ExtentNotLoaded`], [`KeysetError::RunOutOfRange`]; with a new extent
+    /// also [`KeysetError::Entropy`], [`KeysetError::Seal`], [`KeysetError::ExtentsExhausted`].
     pub fn beside(
         &self,
         runs: &[KeyRun],

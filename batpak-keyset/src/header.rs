@@ -226,7 +226,7 @@ fn provider(fixed: &[u8], params: &[u8]) -> Result<ProviderRecord, ImageError> {
     let source = match kind {
         ProviderKind::External => Source::External(Box::from(params)),
         ProviderKind::KeyFile => Source::KeyFile,
-        ProviderKind::Local => Source::Local(RootSecret::from_bytes(Zeroizing::new(array_at(fixed, LOCAL_SECRET_AT)))),
+        ProviderKind::Local => Source::Local(RootSecret::from_bytes(secret_at(fixed, LOCAL_SECRET_AT))),
         ProviderKind::Passphrase => Source::Passphrase(argon2),
         ProviderKind::PassphraseKeyFile => Source::PassphraseKeyFile(argon2),
     };
@@ -243,6 +243,13 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
 
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
     bytes[at..at + field.len()].copy_from_slice(field);
+}
+
+/// Copies a secret of a part whose length was checked, to where it is wiped.
+pub(crate) fn secret_at(bytes: &[u8], at: usize) -> Zeroizing<[u8; 32]> {
+    let mut secret = Zeroizing::new([0; 32]);
+    secret.copy_from_slice(&bytes[at..at + 32]);
+    secret
 }
 
 /// Reads a field of a part whose length was checked.

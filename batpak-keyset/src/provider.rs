@@ -175,7 +175,9 @@ impl ProviderRecord {
 }
 
 fn copied(secret: &RootSecret) -> RootSecret {
-    RootSecret::from_bytes(Zeroizing::new(*secret.expose()))
+    let mut bytes = Zeroizing::new([0; 32]);
+    bytes.copy_from_slice(secret.expose());
+    RootSecret::from_bytes(bytes)
 }
 
 impl fmt::Debug for ProviderRecord {

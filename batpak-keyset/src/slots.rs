@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::check::{CHECK_LEN, slot_check};
 use crate::error::KeyFileError;
-use crate::header::{array_at, is_zero, u16_at, u64_at};
+use crate::header::{array_at, is_zero, secret_at, u16_at, u64_at};
 
 /// Bytes of a slot, which is what a disk writes at once.
 pub const SECTOR_LEN: usize = 512;
@@ -226,7 +226,7 @@ fn decode_slot(sector: &[u8], parity: u64, store: Option<StoreId>) -> Result<Sec
     }
     let slot = Slot {
         secret_id: SecretId::from_bytes(array_at(covered, SECRET_ID_AT)),
-        secret: RootSecret::from_bytes(Zeroizing::new(array_at(covered, SECRET_AT))),
+        secret: RootSecret::from_bytes(secret_at(covered, SECRET_AT)),
     };
     Ok(Sector::Whole(Numbered { sequence, store: found, slot }))
 }

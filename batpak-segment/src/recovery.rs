@@ -117,7 +117,7 @@ pub struct Recovered {
     pub next_position: u64,
     /// The chain hash of the last event, zeros when there is none.
     pub last_chain_hash: ChainHash,
-    /// All positions below this are known durable, from frames and footers.
+    /// All positions below this are known durable, from the frames and footers that stay.
     pub durable_mark_max: u64,
     /// What the active segment's footer states, when the log was closed and not touched since.
     pub clean_close: Option<SegmentSummary>,

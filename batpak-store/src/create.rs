@@ -48,6 +48,8 @@ impl Store {
                 OpenError::UnfinishedCreation { files: layout.files }
             });
         }
+        layout.check_foreign()?;
+        Layout::check_outside(&*config.disk, dir)?;
         if config.provider_hint.len() > HINT_BYTES_MAX {
             return Err(OpenError::HintTooLong { bytes: config.provider_hint.len() });
         }

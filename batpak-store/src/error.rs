@@ -83,6 +83,12 @@ pub enum OpenError {
         /// Where the keyset saw it end.
         seen: u64,
     },
+    /// The directory lies inside another store.
+    #[error("{} is a store: choose a directory outside of it", outer.display())]
+    InsideStore {
+        /// The store around it.
+        outer: PathBuf,
+    },
     /// Another process has the store open for writing.
     #[error("another process has the store open for writing: close it there, or open the store read-only")]
     Locked,

@@ -31,6 +31,7 @@ pub(crate) fn inspect(disk: &dyn Disk, dir: &Path, layout: &Layout) -> Result<St
     if layout.files.is_empty() {
         return Err(OpenError::NotAStore { dir: dir.to_owned() });
     }
+    layout.check_foreign()?;
     let genesis = genesis(disk, dir)?.ok_or_else(|| OpenError::UnfinishedCreation { files: layout.files.clone() })?;
     let granularity = Granularity::from_code(genesis.granularity).ok().filter(|_| genesis.encrypted);
     let provider = ProviderKind::from_code(genesis.provider_kind).filter(|_| genesis.encrypted);

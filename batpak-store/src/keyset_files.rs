@@ -15,7 +15,7 @@ use batpak_segment::{Access, Disk, DiskFile};
 pub(crate) const EXTENTS_DIR: &str = "extents";
 const FILE_MODE: u32 = 0o600;
 /// Zeros are written ahead in pieces of this size.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// See the module.
 #[derive(Debug)]

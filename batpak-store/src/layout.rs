@@ -24,6 +24,8 @@ pub(crate) struct Layout {
     pub(crate) lock: bool,
     pub(crate) keyset: bool,
     pub(crate) segments: bool,
+    /// The first file that is none of the store's.
+    foreign: Option<String>,
 }
 
 impl Layout {
@@ -38,13 +40,36 @@ impl Layout {
                 (EXTENTS_DIR, true) => {}
                 (name, false) if Copy::BOTH.iter().any(|copy| copy.file_name() == name) => layout.keyset = true,
                 (name, _) if name.starts_with('.') || name == "lost+found" => continue,
-                _ => return Err(OpenError::ForeignFile { name }),
+                _ => {
+                    layout.foreign.get_or_insert(name);
+                    continue;
+                }
             }
             if !entry.is_dir || (name == SEGMENTS_DIR && layout.segments) {
                 layout.files.push(name);
             }
         }
         Ok(layout)
+    }
+
+    /// Refuses a directory that holds a file which is none of the store's.
+    pub(crate) fn check_foreign(&self) -> Result<(), OpenError> {
+        match &self.foreign {
+            Some(name) => Err(OpenError::ForeignFile { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a place inside another store: that store would find a foreign file.
+    pub(crate) fn check_outside(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
+        let above = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        for outer in above.ancestors().skip(1) {
+            let holds = |name: &str| disk.exists(&outer.join(name)).unwrap_or(false);
+            if holds(LOCK_FILE) && holds(SEGMENTS_DIR) && holds(EXTENTS_DIR) {
+                return Err(OpenError::InsideStore { outer: outer.to_owned() });
+            }
+        }
+        Ok(())
     }
 
     /// Makes the directories of a new store.

@@ -128,6 +128,24 @@ fn durable_advances_to_what_the_encoded_image_held() {
 }
 
 #[test]
+fn durable_of_an_older_image_advances_no_further_than_it() {
+    let entropy = FixedEntropy::default();
+    let mut keyset = keyset(&entropy);
+    keyset.take(&entropy).unwrap();
+    let older = keyset.publication(&root(1), LogSeen::NOTHING, &entropy).unwrap();
+    for _ in 0..40 {
+        keyset.take(&entropy).unwrap();
+    }
+    let newer = keyset.publication(&root(1), LogSeen::NOTHING, &entropy).unwrap();
+    keyset.durable(&older);
+    assert_eq!((keyset.epoch(), keyset.covered_below()), (1, key_id(1, 64)));
+    keyset.durable(&newer);
+    assert_eq!((keyset.epoch(), keyset.covered_below()), (2, key_id(1, 320)));
+    keyset.durable(&older);
+    assert_eq!((keyset.epoch(), keyset.covered_below()), (2, key_id(1, 320)));
+}
+
+#[test]
 fn failed_publication_reserves_nothing_and_spends_its_epoch() {
     let (entropy, mut files) = (FixedEntropy::default(), Files::default());
     let mut keyset = keyset(&entropy);

@@ -220,8 +220,7 @@ impl<'a, E> Walk<'a, E> {
             end_offset,
             next_position: self.next_position,
             last_chain_hash: self.last_chain_hash,
-            // A batch that is cut whole may begin below the mark.
-            durable_mark_max: self.marks.highest().min(self.next_position),
+            durable_mark_max: self.marks.highest(),
             clean_close: closed,
             torn,
             unsynced_from: self.marks.first_uncovered().unwrap_or((active, end_offset)),

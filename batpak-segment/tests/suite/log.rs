@@ -88,7 +88,15 @@ impl Log {
     }
 
     pub fn try_append_batch(&mut self, payloads: &[&[u8]]) -> std::io::Result<()> {
-        let hashed = self.hash(payloads);
+        let count = u32::try_from(payloads.len()).unwrap();
+        let part = |index| (count > 1).then_some(BatchPart { index, count });
+        let events: Vec<_> = payloads.iter().zip(0..).map(|(payload, index)| (*payload, part(index))).collect();
+        self.try_append_parts(&events)
+    }
+
+    /// Writes frames with batch parts as given, also such as no batch has.
+    pub fn try_append_parts(&mut self, events: &[(&[u8], Option<BatchPart>)]) -> std::io::Result<()> {
+        let hashed = self.hash(events);
         let place = self.tail.place(hashed.iter().map(|frame| frame.len() as u64).sum());
         if place.rolled {
             self.roll(place.segment);
@@ -107,14 +115,13 @@ impl Log {
         result
     }
 
-    fn hash(&self, payloads: &[&[u8]]) -> Vec<batpak_format::HashedFrame> {
+    fn hash(&self, events: &[(&[u8], Option<BatchPart>)]) -> Vec<batpak_format::HashedFrame> {
         let coordinate = Coordinate::new("entity", "scope").unwrap();
-        let count = u32::try_from(payloads.len()).unwrap();
         let (causes, tags) = (Causes::default(), Tags::default());
         let mut hashed = Vec::new();
-        for (payload, index) in payloads.iter().zip(0u32..) {
+        for ((payload, batch), number) in events.iter().zip(self.position..) {
             let statement = Statement {
-                id: EventId::time_ordered(self.position + u64::from(index), [3; 10]),
+                id: EventId::time_ordered(number, [3; 10]),
                 kind: EventKind::new(1, 1).unwrap(),
                 payload_version: 1,
                 content_type: ContentType::BYTES,
@@ -122,7 +129,7 @@ impl Log {
                 correlation: None,
                 causes: &causes,
                 tags: &tags,
-                batch: (count > 1).then_some(BatchPart { index, count }),
+                batch: *batch,
                 encryption: None,
                 key_commitment: None,
             };

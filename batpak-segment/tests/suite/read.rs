@@ -14,6 +14,7 @@ on_both_disks!(
     claimed_length_beyond_the_file_is_refused,
     map_outlives_what_opened_it,
     resync_finds_the_next_valid_frame,
+    resync_finds_a_hollow_frame,
 );
 
 /// A log of one segment with frames of all sizes about the first read.
@@ -135,4 +136,16 @@ fn resync_finds_the_next_valid_frame(place: &Place) {
         }
     }
     assert!(matches!(spent, Err(ScanError::BudgetExhausted)), "{spent:?}");
+}
+
+fn resync_finds_a_hollow_frame(place: &Place) {
+    let log = log(place);
+    let at = log.written[5];
+    let reader = SegmentReader::active(log.writer.file(), 1);
+    let frame = reader.read_frame_at(at.offset, store()).unwrap();
+    let hollow = batpak_format::hollow(frame.bytes(), &frame.seed()).unwrap();
+    log.writer.file().write_all_at(&hollow, at.offset).unwrap();
+    let mut scanner = Scanner::new(log.writer.file(), store(), 1, HEADER, u64::MAX).unwrap();
+    let mut budget = ResyncBudget::for_bytes(log.writer.end());
+    assert_eq!(scanner.resync(log.written[4].offset + 1, &mut budget).unwrap(), Some(at.offset));
 }

@@ -1,7 +1,7 @@
 //! What recovery says of whole, unfinished and damaged ends, each made by hand.
 
 use batpak_format::{
-    ChainHash, FooterBuilder, FrameError, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary,
+    BatchPart, ChainHash, FooterBuilder, FrameError, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary,
 };
 use batpak_segment::{
     Recovered, RecoveryError, RecoveryMode, SegmentWriter, TornReason, make_durable, recover, segment_path,
@@ -19,7 +19,9 @@ on_both_disks!(
     visitor_error_ends_recovery,
     torn_batch_is_cut_whole,
     torn_batch_below_the_mark_is_corrupt,
+    torn_batch_that_begins_below_the_mark_is_torn,
     batch_cut_by_another_event_is_torn,
+    parts_that_make_no_batch_are_torn,
     hole_before_a_later_frame_is_torn,
     hole_below_the_mark_is_corrupt,
     stale_footer_after_reopening_is_torn,
@@ -158,6 +160,21 @@ fn torn_batch_below_the_mark_is_corrupt(place: &Place) {
     );
 }
 
+fn torn_batch_that_begins_below_the_mark_is_torn(place: &Place) {
+    let mut log = Log::create(place, 1 << 20, false);
+    log.append(b"stays");
+    log.append_batch(&[b"one", b"two", b"three"]);
+    let (first, lost) = (log.written[1], log.written[3]);
+    // A sync has caught the batch half written.
+    log.mark = 2;
+    log.append(b"later");
+    zero(place, 1, lost.offset, lost.end());
+    let (recovered, frames) = open_twice(place);
+    assert_eq!(frames, shown(&log.written[..1]));
+    assert_eq!(recovered.torn.unwrap().offset, first.offset);
+    assert_eq!((recovered.next_position, recovered.durable_mark_max), (1, 0));
+}
+
 fn batch_cut_by_another_event_is_torn(place: &Place) {
     let mut log = Log::create(place, 1 << 20, false);
     log.append(b"stays");
@@ -171,6 +188,21 @@ fn batch_cut_by_another_event_is_torn(place: &Place) {
     assert_eq!(frames, shown(&log.written[..1]));
     let torn = recovered.torn.unwrap();
     assert_eq!((torn.offset, torn.reason), (second.batch_start, TornReason::Batch));
+}
+
+fn parts_that_make_no_batch_are_torn(place: &Place) {
+    let mut log = Log::create(place, 1 << 20, false);
+    log.append(b"stays");
+    for parts in [[(1, 2), (1, 2)], [(1, 3), (2, 3)], [(0, 2), (1, 3)], [(0, 3), (2, 3)], [(0, 3), (1, 2)]] {
+        let place = place.duplicate();
+        let mut log = Log::resume(&place, &open(&place).0, 1 << 20);
+        let events = parts.map(|(index, count)| (b"part".as_slice(), Some(BatchPart { index, count })));
+        log.try_append_parts(&events).unwrap();
+        let (recovered, frames) = open_twice(&place);
+        assert_eq!(frames.len(), 1, "{parts:?}");
+        let bytes = log.written[0].len + log.written[1].len;
+        assert_eq!(torn(&recovered), Some((1, log.written[0].offset, bytes, TornReason::Batch)), "{parts:?}");
+    }
 }
 
 fn hole_before_a_later_frame_is_torn(place: &Place) {

@@ -83,7 +83,8 @@ fn every_granularity_reads_back_after_reopen() {
 fn every_provider_reads_back_after_reopen() {
     let cheap = Argon2Params { m_kib: 8 << 10, t: 1, p: 1 };
     let secret = || zeroize::Zeroizing::new(b"correct horse".to_vec());
-    let make: [(&str, &dyn Fn(&Place) -> Encryption); 4] = [
+    type Choose<'a> = &'a dyn Fn(&Place) -> Encryption;
+    let make: [(&str, Choose<'_>); 4] = [
         ("local", &|_| Encryption::sealed(Local::new())),
         ("key file", &|place| Encryption::sealed(batpak_store::KeyFile::new(place.key_file()))),
         ("passphrase", &|_| Encryption::sealed(Passphrase::new(secret()).params(cheap))),
