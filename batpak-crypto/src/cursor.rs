@@ -80,7 +80,7 @@ impl TreeCursor {
             out.copy_from_slice(entry.node.expose());
             return;
         }
-        if self.filled.0 != top || self.path[top] != entry.at {
+        if self.filled.0 != top || self.path[top] != entry.at || !same(&self.nodes[top], entry.node.expose()) {
             self.clear();
             self.nodes[top].copy_from_slice(entry.node.expose());
             self.path[top] = entry.at;

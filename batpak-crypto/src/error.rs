@@ -93,12 +93,6 @@ pub enum FrontierDefect {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PassphraseError {
-    /// The number of lanes is outside 1 to 16.
-    #[error("argon2id lanes out of range: {p}")]
-    LanesOutOfRange {
-        /// The lanes asked for.
-        p: u32,
-    },
     /// The passphrase is empty or longer than 4,096 bytes.
     #[error("passphrase of {bytes} bytes; 1 to 4096 are allowed")]
     Length {
@@ -116,6 +110,12 @@ pub enum PassphraseError {
     MemoryUnavailable {
         /// The memory asked for, in KiB.
         m_kib: u32,
+    },
+    /// The parallelism is outside 1 to 16.
+    #[error("argon2id parallelism out of range: {p}")]
+    ParallelismOutOfRange {
+        /// The parallelism asked for.
+        p: u32,
     },
     /// The number of passes is outside 1 to 64.
     #[error("argon2id passes out of range: {t}")]

@@ -33,12 +33,12 @@ pub struct Argon2Params {
     pub m_kib: u32,
     /// Passes over the memory: 1 to 64.
     pub t: u32,
-    /// Lanes: 1 to 16. They are filled one after the other.
+    /// Parallelism: 1 to 16. It changes the secret; the work is done by one thread.
     pub p: u32,
 }
 
 impl Default for Argon2Params {
-    /// 64 MiB, three passes, one lane.
+    /// 64 MiB, three passes, no parallelism.
     fn default() -> Self {
         Self { m_kib: 64 << 10, t: 3, p: 1 }
     }
@@ -49,7 +49,7 @@ impl Argon2Params {
     ///
     /// # Errors
     /// [`PassphraseError::MemoryOutOfRange`], [`PassphraseError::PassesOutOfRange`] or
-    /// [`PassphraseError::LanesOutOfRange`], the first that applies.
+    /// [`PassphraseError::ParallelismOutOfRange`], the first that applies.
     pub fn check(&self) -> Result<(), PassphraseError> {
         let Self { m_kib, t, p } = *self;
         if !(M_KIB_MIN..=M_KIB_MAX).contains(&m_kib) {
@@ -59,7 +59,7 @@ impl Argon2Params {
             return Err(PassphraseError::PassesOutOfRange { t });
         }
         if !(1..=P_MAX).contains(&p) {
-            return Err(PassphraseError::LanesOutOfRange { p });
+            return Err(PassphraseError::ParallelismOutOfRange { p });
         }
         Ok(())
     }

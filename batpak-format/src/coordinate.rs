@@ -76,6 +76,7 @@ impl Coordinate {
 }
 
 /// Checks one name as it stands in bytes.
+#[inline]
 pub(crate) fn check_name(bytes: &[u8], part: NamePart) -> Result<&str, CoordinateError> {
     if bytes.is_empty() {
         return Err(CoordinateError::Empty { part });
@@ -91,9 +92,10 @@ pub(crate) fn check_name(bytes: &[u8], part: NamePart) -> Result<&str, Coordinat
 }
 
 /// Tells whether a text holds a control character (Unicode's category Cc).
+#[inline]
 pub(crate) fn has_control(text: &str) -> bool {
-    // Most names are printable ASCII, and one pass over bytes settles those.
-    let printable_ascii = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    // Most names are printable ASCII, and one pass over bytes, without a branch for each, settles those.
+    let printable_ascii = text.bytes().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
     !printable_ascii && text.chars().any(char::is_control)
 }
 

@@ -1,6 +1,7 @@
 //! A frame as it is written: header and payload encoded once, in one allocation of the final size.
 //!
-//! Invariant: what the commit adds touches the header only, so its cost does not grow with the payload.
+//! Invariant: what the commit adds touches the header only, so its cost does not grow with the payload. A plaintext
+//! that was to be sealed is sealed or wiped, on every path.
 
 use std::hint::black_box;
 
@@ -18,7 +19,8 @@ use crate::layout::{
 };
 use crate::statement::{BatchPart, FrameSeed, Placement, Statement};
 
-/// A frame that is being made: the payload may be sealed where it stands.
+/// A frame that is being made: the payload may be sealed where it stands. Dropped before its tag is set, it wipes what
+/// was to be sealed.
 pub struct FrameBuf {
     bytes: Vec<u8>,
     header_len: usize,
@@ -26,6 +28,7 @@ pub struct FrameBuf {
     kind: EventKind,
     batch: Option<BatchPart>,
     encryption: Option<PayloadEncryption>,
+    awaits_tag: bool,
 }
 
 impl FrameBuf {
@@ -58,7 +61,7 @@ impl FrameBuf {
         // Header and payload are below their caps, and FRAME_BYTES_MAX, the sum of these, is a u32.
         put(&mut bytes, FRAME_LEN_AT, &(frame_len as u32).to_le_bytes());
         let Statement { id, kind, batch, encryption, .. } = *statement;
-        Ok(Self { bytes, header_len, id, kind, batch, encryption })
+        Ok(Self { bytes, header_len, id, kind, batch, encryption, awaits_tag: encryption.is_some() })
     }
 
     /// Returns the payload without the room for the tag, to be sealed in place.
@@ -72,6 +75,7 @@ impl FrameBuf {
         if self.encryption.is_some() {
             let at = self.bytes.len() - SEAL_TAG_LEN;
             put(&mut self.bytes, at, tag);
+            self.awaits_tag = false;
         }
     }
 
@@ -84,8 +88,12 @@ impl FrameBuf {
     }
 
     /// Ends the encoding: hashes what will be stored. No lock is needed for it.
+    ///
+    /// # Panics
+    /// When the statement names a key and no tag was set: a plaintext must not pass for ciphertext.
     #[must_use]
     pub fn seal_finished(self) -> HashedFrame {
+        assert!(!self.awaits_tag, "a payload that was to be sealed has its tag");
         let (header, payload) = self.bytes.split_at(self.header_len);
         let event_hash = event_hash(payload);
         let digest = statement_digest(header.get(ID_AT..).unwrap_or_default(), &event_hash);
@@ -94,6 +102,14 @@ impl FrameBuf {
 
     const fn tag_len(&self) -> usize {
         if self.encryption.is_some() { SEAL_TAG_LEN } else { 0 }
+    }
+}
+
+impl Drop for FrameBuf {
+    fn drop(&mut self) {
+        if self.awaits_tag {
+            self.wipe();
+        }
     }
 }
 
@@ -160,13 +176,14 @@ impl HashedFrame {
     /// Adds what the commit decided, and the check for the place that the frame will stand at.
     #[must_use]
     pub fn place(self, placement: &Placement, seed: &FrameSeed) -> Vec<u8> {
-        let FrameBuf { mut bytes, header_len, .. } = self.buf;
+        let Self { mut buf, payload_check, .. } = self;
+        let (mut bytes, header_len) = (std::mem::take(&mut buf.bytes), buf.header_len);
         put(&mut bytes, DURABLE_MARK_AT, &placement.durable_mark.to_le_bytes());
         put(&mut bytes, POSITION_AT, &placement.position.to_le_bytes());
         put(&mut bytes, REVISION_AT, &placement.revision.to_le_bytes());
         put(&mut bytes, TIME_AT, &placement.time.as_micros().to_le_bytes());
         put(&mut bytes, CHAIN_HASH_AT, placement.chain_hash.as_bytes());
-        let check = header_check(self.payload_check, seed, bytes.get(..header_len).unwrap_or_default());
+        let check = header_check(payload_check, seed, bytes.get(..header_len).unwrap_or_default());
         put(&mut bytes, CHECK_AT, &check.to_le_bytes());
         bytes
     }

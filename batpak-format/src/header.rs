@@ -59,6 +59,7 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     /// Reads the fixed part and checks lengths and flags against each other and the caps.
+    #[inline]
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, FrameError> {
         let truncated = |_: CodecError| FrameError::Truncated { needed: FIXED_LEN as u64, found: bytes.len() as u64 };
         let fixed = Self::read_fields(&mut Reader::new(bytes)).map_err(truncated)?;
@@ -82,6 +83,7 @@ impl Fixed {
         Ok(fixed)
     }
 
+    #[inline]
     fn read_fields(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             frame_len: reader.u32()?,
@@ -125,6 +127,7 @@ impl Fixed {
 
 impl<'a> Header<'a> {
     /// Reads the header of a frame whose fixed part was read and whose bytes are all there.
+    #[inline]
     pub(crate) fn read(fixed: Fixed, frame: &'a [u8]) -> Result<Self, FrameError> {
         let header_len = frame.len().saturating_sub(fixed.stored_len() as usize);
         let variable = frame.get(FIXED_LEN..header_len).ok_or(FrameError::Length { frame_len: fixed.frame_len })?;

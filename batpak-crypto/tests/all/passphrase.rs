@@ -37,7 +37,7 @@ fn passphrase_salt_and_each_parameter_change_the_secret() {
 }
 
 #[test]
-fn argon2_params_default_to_64_mib_three_passes_one_lane() {
+fn argon2_params_default_to_64_mib_three_passes_and_p_of_one() {
     assert_eq!(Argon2Params::default(), Argon2Params { m_kib: 65_536, t: 3, p: 1 });
     assert_eq!(Argon2Params::default().check(), Ok(()));
 }
@@ -59,7 +59,7 @@ fn argon2_params_are_held_between_floors_and_caps() {
     }
     for p in [0, 17, u32::MAX] {
         let params = Argon2Params { p, ..FLOOR };
-        assert_eq!(params.check(), Err(PassphraseError::LanesOutOfRange { p }));
+        assert_eq!(params.check(), Err(PassphraseError::ParallelismOutOfRange { p }));
         assert!(matches!(derive(PASSPHRASE, &SALT, &params), Err(e) if Err(e) == params.check()));
     }
 }

@@ -1,0 +1,52 @@
+//! Seeded defects: breaks of the engine that the proofs must find.
+//!
+//! Invariant: outside of tests every question is answered `false` at compile time, so nothing of this is in a shipped store. A proof
+//! that no seeded defect can fail proves nothing.
+
+/// A break of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "a shipped store is asked about defects and never has one"))]
+pub(crate) enum Defect {
+    /// Synced appends are acknowledged when they are written.
+    AckBeforeSync,
+    /// The fence lets events through whose leaf is not durable.
+    FenceOpen,
+    /// A publication that failed counts as done.
+    FailedPublicationAccepted,
+    /// Whoever leads a publication wakes nobody when it fails.
+    PublicationWakesNobody,
+    /// A failed sync wakes nobody.
+    FailedSyncWakesNobody,
+    /// Events are visible when they are placed.
+    VisibleWhenPlaced,
+    /// Everybody who waits for a leaf publishes, also when the publication just ended covers it.
+    PublishAlways,
+    /// The first event of a new segment is written without rolling.
+    RollSkipped,
+    /// Closing wakes nobody.
+    CloseWakesNobody,
+}
+
+/// Says whether a defect is seeded.
+#[cfg(not(all(test, loom)))]
+pub(crate) const fn seeded(_: Defect) -> bool {
+    false
+}
+
+/// Says whether a defect is seeded in the model that runs on this thread.
+#[cfg(all(test, loom))]
+pub(crate) fn seeded(defect: Defect) -> bool {
+    SEEDED.with(|seeded| seeded.get() == Some(defect))
+}
+
+#[cfg(all(test, loom))]
+std::thread_local! {
+    /// Models run on one thread of the operating system each, and so do all of a model's threads.
+    static SEEDED: std::cell::Cell<Option<Defect>> = const { std::cell::Cell::new(None) };
+}
+
+/// Seeds a defect in the models that run on this thread from here on.
+#[cfg(all(test, loom))]
+pub(crate) fn seed(defect: Option<Defect>) {
+    SEEDED.with(|seeded| seeded.set(defect));
+}
