@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::append::Append;
 use crate::demo::Demo;
 use crate::get::Get;
+use crate::graph::GraphVerb;
 use crate::import::Import;
 use crate::init::Init;
 use crate::open::Keys;
@@ -32,6 +33,7 @@ With --json:
     shredded  its key was destroyed; intent is the position of the event that says so
     key_lost  its key is not in the keyset, and no shred of it is on record
   A receipt (append) has id, position, revision, event_hash, chain_hash and repeat.
+  Events of graph have position, id, entity, scope, kind, correlation, causes and layer.
   The other verbs print one object of counts. An error is one object on standard error, with
   error and exit. batpak-cli/README.md describes every field.
 
@@ -68,5 +70,6 @@ pub enum Verb {
     Read(Read),
     Verify(Verify),
     Stats(Stats),
+    Graph(GraphVerb),
     Demo(Demo),
 }

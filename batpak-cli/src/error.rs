@@ -4,6 +4,7 @@
 
 use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
+use batpak_graph::GraphError;
 use batpak_store::{AppendError, EventId, OpenError, ReadError};
 use serde_json::{Map, Value};
 
@@ -69,6 +70,27 @@ pub enum CliError {
     /// No event has the id.
     #[error("no event has the id {id}")]
     NotFound { id: EventId },
+    /// No event has the id or the key.
+    #[error("no event has the id or the key {name}")]
+    NameNotFound { name: String },
+    /// Two events have nothing in common that led to both.
+    #[error("no event led to both")]
+    NoCommonAncestor,
+    /// One event did not lead to another.
+    #[error("no such chain of causes leads from {from} to {to}{}", if *turned { " (one leads the other way)" } else { "" })]
+    NoPath { from: String, to: String, turned: bool },
+    /// The events named lack a cause.
+    #[error("{0}")]
+    CutNotClosed(GraphError),
+    /// Events name causes that cannot be true.
+    #[error("the causes are not sound: {faults} faults")]
+    CausesFaulty { faults: usize },
+    /// The events of the store make no graph.
+    #[error("the causes cannot be read: {0}")]
+    Graph(GraphError),
+    /// The events of the store make no graph, for a reason that this version does not know.
+    #[error("the causes cannot be read")]
+    GraphUnread,
     /// The store was verified and is not sound.
     #[error("the store is not sound: {problems} problems, {lost} payloads lost")]
     NotSound { problems: u64, lost: u64 },
@@ -101,7 +123,14 @@ impl CliError {
     /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NotFound { .. } | Self::NotSound { .. } | Self::NotSoundToOpen { .. } => Exit::No,
+            Self::NotFound { .. }
+            | Self::NameNotFound { .. }
+            | Self::NoCommonAncestor
+            | Self::NoPath { .. }
+            | Self::CutNotClosed(_)
+            | Self::CausesFaulty { .. }
+            | Self::NotSound { .. }
+            | Self::NotSoundToOpen { .. } => Exit::No,
             Self::Command(_)
             | Self::Flags(_)
             | Self::PassphraseUnset { .. }
@@ -110,9 +139,13 @@ impl CliError {
             Self::Open { source, .. } => open_exit(source),
             Self::Append(error) => append_exit(error),
             Self::Import(error) => error.exit(),
-            Self::ProviderUnknown | Self::Input { .. } | Self::Output(_) | Self::Folder { .. } | Self::Read(_) => {
-                Exit::Refused
-            }
+            Self::ProviderUnknown
+            | Self::Input { .. }
+            | Self::Output(_)
+            | Self::Folder { .. }
+            | Self::Graph(_)
+            | Self::GraphUnread
+            | Self::Read(_) => Exit::Refused,
         }
     }
 

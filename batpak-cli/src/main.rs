@@ -10,6 +10,7 @@ mod durability;
 mod error;
 mod event;
 mod get;
+mod graph;
 mod import;
 mod init;
 mod open;
@@ -60,6 +61,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         Verb::Read(verb) => verb.run(&cli.keys, output),
         Verb::Verify(verb) => verb.run(&cli.keys, output),
         Verb::Stats(verb) => verb.run(&cli.keys, output),
+        Verb::Graph(verb) => verb.run(&cli.keys, output),
         Verb::Demo(verb) => verb.run(&cli.keys, output),
     }
 }

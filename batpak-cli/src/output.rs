@@ -47,6 +47,11 @@ impl Output {
         writeln!(self.out, "{line}").map_err(CliError::Output)
     }
 
+    /// Writes what is neither an object nor lines for people: a drawing.
+    pub fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
+        write(&mut self.out).map_err(CliError::Output)
+    }
+
     /// Hands everything to the operating system.
     pub fn flush(&mut self) -> Result<(), CliError> {
         self.out.flush().map_err(CliError::Output)

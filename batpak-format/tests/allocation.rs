@@ -1,4 +1,5 @@
-//! Decoding allocates nothing for a frame, and no more than the input is worth for the rest, whatever its counts claim.
+//! Decoding allocates nothing for a frame, and no more than the input is worth for the rest, whatever its counts claim;
+//! a plaintext that was to be sealed is not in the memory that is given back.
 //!
 //! Invariant: allocations are counted for each thread alone, so tests beside this one do not disturb it.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait; it forwards to the system's")]
@@ -7,17 +8,24 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use batpak_format::layout::{FLAG_CAUSES, FLAG_TAGS, FLAGS_AT, FRAME_LEN_AT};
-use batpak_format::{EventKind, Footer, Frame, Record, RecordError, SegmentHeader};
+use batpak_format::{EventKind, Footer, Frame, FrameBuf, Record, RecordError, SegmentHeader};
 
-use crate::samples::{LOG_LEN, SEED, encode, footers, frames, plain, recheck, records, segment_header};
+use crate::samples::{LOG_LEN, SEED, encode, footers, frames, full, plain, recheck, records, segment_header};
 
 /// What a decoder may allocate beside its input: the parts of its result that have no bytes of their own.
 const CONSTANT: usize = 1024;
+
+/// What stands for a plaintext.
+const CANARY: [u8; 64] = [0xE7; 64];
 
 struct Counting;
 
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+    /// Allocations of this size are looked into when they are given back.
+    static WATCHED: Cell<usize> = const { Cell::new(0) };
+    /// How many of these held the canary.
+    static CANARIES: Cell<usize> = const { Cell::new(0) };
 }
 
 #[global_allocator]
@@ -49,6 +57,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        if WATCHED.try_with(Cell::get) == Ok(layout.size()) {
+            // SAFETY: the memory is still the caller's, and what a test watches is a frame, written to its end.
+            let freed = unsafe { std::slice::from_raw_parts(ptr, layout.size()) };
+            let found = usize::from(freed.windows(CANARY.len()).any(|window| window == CANARY));
+            let _ = CANARIES.try_with(|canaries| canaries.set(canaries.get() + found));
+        }
         // SAFETY: the caller keeps the contract of `dealloc`.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -95,10 +109,31 @@ fn frames_with_hostile_counts_decode_without_allocation() {
 fn frames_are_encoded_in_one_allocation() {
     let header = plain("order-1042", "shop");
     let (bytes, allocated) = allocated_by(|| {
-        let hashed = batpak_format::FrameBuf::new(&header.statement(), &[7; 5000]).unwrap().seal_finished();
+        let hashed = FrameBuf::new(&header.statement(), &[7; 5000]).unwrap().seal_finished();
         hashed.place(&header.placement(), &SEED)
     });
     assert_eq!(allocated, bytes.len());
+}
+
+/// Drops a frame in the making and returns how often its memory still held the canary.
+fn canaries_in_dropped(buf: FrameBuf, frame_bytes: usize) -> usize {
+    let before = CANARIES.get();
+    WATCHED.set(frame_bytes);
+    drop(buf);
+    WATCHED.set(0);
+    CANARIES.get() - before
+}
+
+#[test]
+fn plaintext_that_was_not_sealed_is_wiped_on_drop() {
+    let header = full();
+    let frame_bytes = encode(&header, &CANARY).len();
+    let unsealed = FrameBuf::new(&header.statement(), &CANARY).unwrap();
+    assert_eq!(canaries_in_dropped(unsealed, frame_bytes), 0);
+    // The control: with a tag it counts as sealed, and a ciphertext need not be wiped.
+    let mut sealed = FrameBuf::new(&header.statement(), &CANARY).unwrap();
+    sealed.set_tag(&[9; 16]);
+    assert_eq!(canaries_in_dropped(sealed, frame_bytes), 1);
 }
 
 #[test]

@@ -81,7 +81,9 @@ prop_compose! {
 }
 
 fn encode(header: &EventHeader, plaintext: &[u8], seed: &FrameSeed) -> Vec<u8> {
-    FrameBuf::new(&header.statement(), plaintext).unwrap().seal_finished().place(&header.placement(), seed)
+    let mut buf = FrameBuf::new(&header.statement(), plaintext).unwrap();
+    buf.set_tag(&[0; 16]);
+    buf.seal_finished().place(&header.placement(), seed)
 }
 
 /// Encodes a frame again from what was decoded; none when its payload was dropped.

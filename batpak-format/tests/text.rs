@@ -130,6 +130,13 @@ fn wiped_payloads_are_zeros() {
 }
 
 #[test]
+#[should_panic(expected = "a payload that was to be sealed has its tag")]
+fn plaintext_without_a_tag_does_not_pass_for_ciphertext() {
+    let header = full();
+    let _ = FrameBuf::new(&header.statement(), b"a payload").unwrap().seal_finished();
+}
+
+#[test]
 fn sealing_in_place_stores_ciphertext_and_tag() {
     let header = full();
     let mut buf = FrameBuf::new(&header.statement(), b"a payload").unwrap();

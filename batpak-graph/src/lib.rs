@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod ancestors_common;
 mod chain;
 mod column;
-mod common;
 mod cut;
 mod cycle;
 mod error;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::{
     AppendError, Clock, Durability, Receipt,
     append::Sealed,
+    defect::{Defect, seeded},
     fence::Fenced,
     index::{Address, Entry, Index, MemoryIndex},
     pipeline::{Ahead, Pipeline, State, Unit, UnitFacts},
@@ -68,6 +69,9 @@ impl Pipeline {
         let (unit, receipts) = place(&mut state, &mut index, fenced, bytes, context);
         let ahead = state.ahead(unit.first, unit.next());
         state.queued_bytes += unit.bytes.len();
+        if seeded(Defect::VisibleWhenPlaced) {
+            self.view.set_visible(unit.next());
+        }
         if acknowledged {
             state.acknowledged = unit.next();
             self.view.set_visible(unit.next());

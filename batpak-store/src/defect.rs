@@ -5,8 +5,9 @@
 
 /// A break of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "a shipped store is asked about defects and never has one"))]
 pub(crate) enum Defect {
+    /// Closing does not end the taking of appends.
+    AppendAfterClose,
     /// Synced appends are acknowledged when they are written.
     AckBeforeSync,
     /// The fence lets events through whose leaf is not durable.
@@ -23,8 +24,6 @@ pub(crate) enum Defect {
     PublishAlways,
     /// The first event of a new segment is written without rolling.
     RollSkipped,
-    /// Closing wakes nobody.
-    CloseWakesNobody,
 }
 
 /// Says whether a defect is seeded.

@@ -10,6 +10,7 @@ use batpak_keyset::LogSeen;
 
 use crate::{
     AppendError,
+    defect::{Defect, seeded},
     pipeline::{Ahead, LogFile, Pipeline, State},
     sync::{MutexGuard, lock, wait},
 };
@@ -45,6 +46,9 @@ impl Pipeline {
     /// Waits until a placed unit is durable, syncing it and what is before it when nobody else does.
     pub(crate) fn synced(&self, ahead: &Ahead) -> Result<(), AppendError> {
         self.written(ahead)?;
+        if seeded(Defect::AckBeforeSync) {
+            return Ok(());
+        }
         self.durable_to(lock(&self.state), ahead.next())
     }
 
@@ -87,6 +91,10 @@ impl Pipeline {
             Ok(()) => {
                 state.sync.reach(target, chain);
                 state.sync.count += 1;
+            }
+            Err(why) if seeded(Defect::FailedSyncWakesNobody) => {
+                state.poison.get_or_insert(Arc::new(why));
+                return state;
             }
             Err(why) => self.poison(&mut state, Arc::new(why)),
         }

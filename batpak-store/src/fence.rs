@@ -10,6 +10,7 @@ use batpak_format::KeyId;
 
 use crate::{
     append::Sealed,
+    defect::{Defect, seeded},
     error::PublishError,
     sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock, wait},
 };
@@ -43,6 +44,9 @@ pub(crate) trait Publish {
     /// Encodes the keyset now, writes it, and calls `durable` with the new mark as soon as its first copy is synced; what is left
     /// to do after that is done before it returns.
     fn publish(&self, durable: &mut dyn FnMut(KeyId)) -> Result<(), PublishError>;
+
+    /// Whether half of the durable reservation is taken, so that the next one is due.
+    fn is_due(&self) -> bool;
 }
 
 #[derive(Debug, Default)]
@@ -89,21 +93,24 @@ impl Fence {
 
     /// Returns when every leaf up to `key_id` is durable.
     fn cover(&self, key_id: KeyId, publish: &dyn Publish) -> Result<(), Arc<PublishError>> {
-        if self.is_covered(key_id) {
+        if self.is_covered(key_id) || seeded(Defect::FenceOpen) {
             return Ok(());
         }
         let mut turn = lock(&self.turn);
         loop {
-            if self.is_covered(key_id) {
+            if self.is_covered(key_id) && !seeded(Defect::PublishAlways) {
                 return Ok(());
             }
             if !turn.publishing {
                 self.lead(turn, publish)?;
+                if seeded(Defect::PublishAlways) {
+                    return Ok(());
+                }
                 turn = lock(&self.turn);
                 continue;
             }
             let awaited = turn.ended + 1;
-            while turn.ended < awaited && !self.is_covered(key_id) {
+            while turn.ended < awaited && (!self.is_covered(key_id) || seeded(Defect::PublishAlways)) {
                 turn = wait(&self.ended, turn);
             }
             if let Some((number, why)) = &turn.failed
@@ -115,11 +122,11 @@ impl Fence {
         }
     }
 
-    /// Publishes the next reservation before it is needed, unless another caller publishes now. A failure is left to those who
-    /// will need it: they publish again.
+    /// Publishes the next reservation before it is needed, unless another caller publishes now, or has done so since the events were
+    /// sealed. A failure is left to those who will need it: they publish again.
     fn ahead(&self, publish: &dyn Publish) {
         let turn = lock(&self.turn);
-        if !turn.publishing {
+        if !turn.publishing && publish.is_due() {
             drop(self.lead(turn, publish));
         }
     }
@@ -136,6 +143,10 @@ impl Fence {
             self.ended.notify_all();
         });
         leader.outcome = match result {
+            Err(_) if seeded(Defect::FailedPublicationAccepted) => {
+                self.covered_below.store(u64::MAX, Ordering::Release);
+                Ok(())
+            }
             Err(why) if !leader.covered => Err(Arc::new(why)),
             // The second copy failed after the durable point: the next publication writes it whole, and nobody waits for it.
             _ => Ok(()),
@@ -166,6 +177,8 @@ impl Drop for Leader<'_> {
             turn.failed = Some((turn.ended, Arc::clone(why)));
         }
         drop(turn);
-        self.fence.ended.notify_all();
+        if !seeded(Defect::PublicationWakesNobody) {
+            self.fence.ended.notify_all();
+        }
     }
 }

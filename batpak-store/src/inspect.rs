@@ -4,12 +4,15 @@
 
 use std::{io, path::Path};
 
-use batpak_format::{EventKind, Frame, FrameLen, FrameSeed, Genesis, Record, SEGMENT_HEADER_LEN, SegmentHeader};
+use batpak_format::{
+    EventKind, Frame, FrameLen, FrameSeed, Genesis, Record, SEGMENT_HEADER_LEN, SegmentHeader, SegmentHeaderError,
+};
 use batpak_keyset::{Granularity, ProviderKind};
-use batpak_segment::{Access, Disk, FIRST_SEGMENT, SEGMENTS_DIR, segment_path};
+use batpak_segment::{Access, Disk, FIRST_SEGMENT, RecoveryError, SEGMENTS_DIR, parse_segment_name, segment_path};
 
 use crate::{
     OpenError, Store, StoreInfo,
+    keyset_load::log_seen,
     layout::{Layout, refused},
 };
 
@@ -50,31 +53,80 @@ pub(crate) fn inspect(disk: &dyn Disk, dir: &Path, layout: &Layout) -> Result<St
     })
 }
 
-/// Reads the genesis event; none when the log does not hold a whole frame at its start and nothing behind it either.
+/// How a log begins.
+enum Begin {
+    /// With a whole genesis event.
+    Genesis(Genesis),
+    /// Nothing whole stands in the first segment from this offset on.
+    CutShort { offset: u64 },
+    /// There is no first segment.
+    Absent,
+}
+
+/// Reads the genesis event; none when its writing was cut short, and nothing shows that the store was ever whole.
 pub(crate) fn genesis(disk: &dyn Disk, dir: &Path) -> Result<Option<Genesis>, OpenError> {
+    let corrupt = match begin(disk, dir)? {
+        Begin::Genesis(genesis) => return Ok(Some(genesis)),
+        Begin::CutShort { offset } => {
+            Some(RecoveryError::Corrupt { segment: FIRST_SEGMENT, offset, position: 0 })
+        }
+        Begin::Absent => None,
+    };
+    if let Some(found) = later_segment(disk, dir)? {
+        let gap = RecoveryError::SegmentGap { expected: FIRST_SEGMENT, found };
+        return Err(OpenError::Recovery(Box::new(corrupt.unwrap_or(gap))));
+    }
+    match log_seen(disk, dir) {
+        0 => Ok(None),
+        seen => Err(OpenError::LogRolledBack { found: 0, seen }),
+    }
+}
+
+/// The lowest segment after the first one, if there is any: a creation that was cut short leaves none.
+fn later_segment(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, OpenError> {
+    let segments = dir.join(SEGMENTS_DIR);
+    let entries = match disk.list(&segments) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+        listed => listed.map_err(refused("list", &segments))?,
+    };
+    let numbers = entries.iter().filter_map(|entry| parse_segment_name(&entry.name));
+    Ok(numbers.filter(|number| *number > FIRST_SEGMENT).min())
+}
+
+/// Reads the first segment up to the end of the genesis event.
+fn begin(disk: &dyn Disk, dir: &Path) -> Result<Begin, OpenError> {
     let path = segment_path(&dir.join(SEGMENTS_DIR), FIRST_SEGMENT);
     let file = match disk.open(&path, Access::Read) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Begin::Absent),
         opened => opened.map_err(refused("open", &path))?,
     };
     let mut start = vec![0; GENESIS_BYTES_MAX];
     let read = file.read_full_at(&mut start, 0).map_err(refused("read", &path))?;
     start.truncate(read);
-    let Some(header) = start.get(..SEGMENT_HEADER_LEN) else { return Ok(None) };
+    let Some(header) = start.get(..SEGMENT_HEADER_LEN) else { return Ok(Begin::CutShort { offset: 0 }) };
     let frames = &start[SEGMENT_HEADER_LEN..];
     let unfinished = frames.iter().all(|byte| *byte == 0);
     let header = match SegmentHeader::decode(header) {
-        Err(_) if unfinished => return Ok(None),
+        Err(SegmentHeaderError::UnknownVersion { version }) => {
+            let later = RecoveryError::UnknownVersion { segment: FIRST_SEGMENT, version };
+            return Err(OpenError::Recovery(Box::new(later)));
+        }
+        Err(SegmentHeaderError::UnknownRequiredFlags { flags }) => {
+            let later = RecoveryError::RequiredFlag { segment: FIRST_SEGMENT, flags };
+            return Err(OpenError::Recovery(Box::new(later)));
+        }
+        Err(_) if unfinished => return Ok(Begin::CutShort { offset: 0 }),
         decoded => decoded.map_err(|_| OpenError::Genesis(None))?,
     };
+    let offset = SEGMENT_HEADER_LEN as u64;
     if unfinished || matches!(Frame::peek_len(frames), Ok(FrameLen::NeedsMore)) {
-        return Ok(None);
+        return Ok(Begin::CutShort { offset });
     }
-    let seed = FrameSeed { store: header.store, segment: FIRST_SEGMENT, offset: SEGMENT_HEADER_LEN as u64 };
+    let seed = FrameSeed { store: header.store, segment: FIRST_SEGMENT, offset };
     match Frame::decode(frames, &seed) {
-        Ok(frame) => decode(&frame).map(Some),
+        Ok(frame) => decode(&frame).map(Begin::Genesis),
         // A genesis frame that was cut short is the last thing in the log.
-        Err(_) if is_last(frames) => Ok(None),
+        Err(_) if is_last(frames) => Ok(Begin::CutShort { offset }),
         Err(_) => Err(OpenError::Genesis(None)),
     }
 }

@@ -230,6 +230,10 @@ impl Publish for Publisher<'_> {
     fn publish(&self, durable: &mut dyn FnMut(KeyId)) -> Result<(), PublishError> {
         self.keys.publish(self.pipeline.log_seen(), durable)
     }
+
+    fn is_due(&self) -> bool {
+        self.keys.with_keyset(Keyset::wants_publication)
+    }
 }
 
 fn unseal(

@@ -34,7 +34,8 @@ impl KeysetFiles {
         Ok(Self { disk, dir: dir.to_owned(), a, b })
     }
 
-    /// Opens both files for a writer; one that is missing is made anew, to be healed from the other.
+    /// Opens both files. For a writer one that is missing is made anew, to be healed from the other; a reader writes to neither, and
+    /// the one that is there stands for both.
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, access: Access) -> io::Result<Self> {
         let open = |copy: Copy| {
             let path = dir.join(copy.file_name());
@@ -43,6 +44,9 @@ impl KeysetFiles {
                     let file = disk.create_new(&path, FILE_MODE)?;
                     disk.sync_dir(dir)?;
                     Ok(file)
+                }
+                Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                    disk.open(&dir.join(copy.other().file_name()), access)
                 }
                 opened => opened,
             }

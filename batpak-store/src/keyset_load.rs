@@ -7,8 +7,8 @@ use std::{io, path::Path, sync::Arc};
 
 use batpak_crypto::RootSecret;
 use batpak_keyset::{
-    Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, Keyset, LoadError, LoadInput, Loaded, Rewrite, Step,
-    candidates,
+    Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, ImageHeader, Keyset, LoadError, LoadInput, Loaded, Rewrite,
+    Step, candidates,
 };
 use batpak_segment::{Access, Disk};
 use zeroize::Zeroizing;
@@ -45,7 +45,7 @@ pub(crate) fn load(
 ) -> Result<LoadedKeys, OpenError> {
     let mut tries = if access == Access::Read { READER_TRIES } else { 1 };
     let loaded = loop {
-        match load_once(context, provider, &**disk) {
+        match load_once(context, provider) {
             Err(OpenError::KeysetCorrupt(_)) if tries > 1 => tries -= 1,
             loaded => break loaded?,
         }
@@ -69,19 +69,28 @@ pub(crate) fn load(
     Ok(LoadedKeys { keyset, findings, root, rewrite, files, identity })
 }
 
+/// Judges both copies, and refuses a provider of another kind than the keyset names; no secret is asked for.
+pub(crate) fn judge(
+    context: &ProviderContext<'_>,
+    provider: &Arc<dyn RootSecretProvider>,
+) -> Result<Candidates, OpenError> {
+    let a = read_copy(context.disk, context.dir, Copy::A)?;
+    let b = read_copy(context.disk, context.dir, Copy::B)?;
+    let input = LoadInput { store: Some(context.store), a: a.as_input(), b: b.as_input() };
+    let candidates = candidates(&input).map_err(|why| refuse(why, context))?;
+    let found = candidates.header().provider.kind();
+    if found != provider.kind() {
+        return Err(ProviderError::WrongKind { found }.into());
+    }
+    Ok(candidates)
+}
+
 fn load_once(
     context: &ProviderContext<'_>,
     provider: &Arc<dyn RootSecretProvider>,
-    disk: &dyn Disk,
 ) -> Result<(Loaded, RootSecret), OpenError> {
-    let a = read_copy(disk, context.dir, Copy::A)?;
-    let b = read_copy(disk, context.dir, Copy::B)?;
-    let input = LoadInput { store: Some(context.store), a: a.as_input(), b: b.as_input() };
-    let candidates = candidates(&input).map_err(|why| refuse(why, context))?;
+    let candidates = judge(context, provider)?;
     let header = candidates.header();
-    if header.provider.kind() != provider.kind() {
-        return Err(ProviderError::WrongKind { found: header.provider.kind() }.into());
-    }
     let root = provider.unlock(context, &header.provider, header.secret_id)?;
     let loaded = candidates.open(&root).map_err(|why| refuse(why, context))?;
     Ok((loaded, root))
@@ -89,11 +98,20 @@ fn load_once(
 
 /// The epochs that both copies claim, for a reader to see whether the keyset changed.
 pub(crate) fn claimed_epochs(disk: &dyn Disk, dir: &Path) -> [Option<u64>; 2] {
+    headers(disk, dir).map(|header| header.map(|header| header.epoch))
+}
+
+/// How far either copy says that the log reached, in positions; 0 when no append ever needed a publication.
+pub(crate) fn log_seen(disk: &dyn Disk, dir: &Path) -> u64 {
+    headers(disk, dir).into_iter().flatten().map(|header| header.log_seen.position).max().unwrap_or(0)
+}
+
+fn headers(disk: &dyn Disk, dir: &Path) -> [Option<ImageHeader>; 2] {
     Copy::BOTH.map(|copy| {
         let file = disk.open(&dir.join(copy.file_name()), Access::Read).ok()?;
         let mut start = Zeroizing::new(vec![0; batpak_keyset::IMAGE_PAD]);
         file.read_full_at(&mut start, 0).ok()?;
-        Some(batpak_keyset::ImageHeader::decode(&start).ok()?.epoch)
+        ImageHeader::decode(&start).ok()
     })
 }
 

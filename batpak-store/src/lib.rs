@@ -69,6 +69,7 @@ mod close;
 mod commit;
 mod config;
 mod create;
+mod defect;
 mod durability;
 mod error;
 mod event;
@@ -82,6 +83,8 @@ mod keyset_load;
 mod layout;
 mod log_read;
 mod log_scan;
+#[cfg(all(test, loom))]
+mod models;
 mod open;
 mod pipeline;
 mod query;

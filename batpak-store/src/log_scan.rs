@@ -6,7 +6,7 @@ use std::path::Path;
 
 use batpak_format::{ChainHash, EventKind, Frame, FrameError, KeyId, Record, StoreId};
 use batpak_keyset::{Granularity, IntentFacts, LogFacts, LogSeen, scope_for};
-use batpak_segment::{Disk, Recovered, RecoveredFrame, RecoveryMode, recover};
+use batpak_segment::{Disk, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, recover};
 
 use crate::{
     OpenError,
@@ -23,6 +23,8 @@ pub(crate) struct LogScan {
     pub(crate) shreds: Shreds,
     /// What the footer of the active segment will say.
     pub(crate) active: Facts,
+    /// The segment before the active one, when its footer is not whole, and what it will say.
+    pub(crate) unfinished: Option<(SegmentInfo, Facts)>,
     key_id_max: Option<KeyId>,
     last_intent: Option<IntentFacts>,
     seen_chain_hash: Option<ChainHash>,
@@ -48,6 +50,7 @@ pub(crate) struct Intake {
     granularity: Option<Granularity>,
     seen: Option<LogSeen>,
     active: Option<(u64, Facts)>,
+    before: Option<(u64, Facts)>,
     key_id_max: Option<KeyId>,
     last_intent: Option<IntentFacts>,
     seen_chain_hash: Option<ChainHash>,
@@ -68,12 +71,14 @@ pub(crate) fn scan(
         granularity,
         seen,
         active: None,
+        before: None,
         key_id_max: None,
         last_intent: None,
         seen_chain_hash: None,
     };
     let recovered = recover(disk, segments, Some(store), mode, &mut |frame| intake.take(&frame))
         .map_err(|why| OpenError::Recovery(Box::new(why)))?;
+    let unfinished = intake.unfinished(&recovered.segments);
     let fresh = recovered.segments.last().map(|last| Facts {
         first_position: last.first_position,
         next_position: recovered.next_position,
@@ -93,6 +98,7 @@ pub(crate) fn scan(
         index: intake.index,
         shreds: intake.shreds,
         active,
+        unfinished,
         key_id_max: intake.key_id_max,
         last_intent: intake.last_intent,
         seen_chain_hash: intake.seen_chain_hash,
@@ -119,15 +125,25 @@ impl Intake {
                 intent: None,
                 keyset_epoch: 0,
             };
-            self.active = Some((recovered.segment, empty));
+            self.before = self.active.replace((recovered.segment, empty));
         }
         if let Some((_, facts)) = &mut self.active {
+            facts.next_position = header.position() + 1;
+            facts.chain = header.chain_hash();
             facts.key_id_max = facts.key_id_max.max(key_id);
         }
         if header.kind().is_reserved() {
             self.take_system(frame);
         }
         Ok(())
+    }
+
+    /// The segment before the last, if its footer is not whole, with what was gathered of its frames.
+    fn unfinished(&self, segments: &[SegmentInfo]) -> Option<(SegmentInfo, Facts)> {
+        let [.., info, _] = segments else { return None };
+        let gathered = [self.before, self.active].into_iter().flatten().find(|(segment, _)| *segment == info.number);
+        let (_, facts) = gathered.filter(|_| info.footer.is_none())?;
+        Some((info.clone(), Facts { keyset_epoch: info.keyset_epoch, ..facts }))
     }
 
     /// Takes in what the store itself wrote; a record that does not decode is left to verification.

@@ -14,7 +14,7 @@ use crate::{
     Config, Durability, OpenError, OpenReport, Store, StoreInfo,
     inspect::inspect,
     keys::Keys,
-    keyset_load::{LoadedKeys, load},
+    keyset_load::{LoadedKeys, judge, load},
     layout::{LOCK_FILE, Layout, refused},
     log_read::LogRead,
     log_scan::{LogScan, scan},
@@ -35,9 +35,17 @@ impl Store {
     /// [`OpenError`], by variant; nothing was changed then that a later open would not change as well.
     pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
         let opening = Opening::look(dir.as_ref(), &config)?;
+        // Without keys an encrypted store can be read, and what was written to it would stand in clear.
+        if opening.info.encrypted && config.encryption.provider().is_none() {
+            return Err(OpenError::EncryptionExpected);
+        }
         let lock = opening.lock()?;
         let held = match config.encryption.provider() {
-            Some(provider) => provider.hold(&opening.context())?,
+            Some(provider) => {
+                // What the keyset names decides which provider is asked, so that a wrong one is told so.
+                judge(&opening.context(), provider)?;
+                provider.hold(&opening.context())?
+            }
             None => None,
         };
         let keys = opening.load_keys(Access::ReadWrite)?;
@@ -168,6 +176,7 @@ impl<'a> Opening<'a> {
             let segments = self.dir.join(SEGMENTS_DIR);
             make_durable(&*self.config.disk, &segments, &scan.recovered)
                 .map_err(refused("write the log in", &segments))?;
+            self.mend_footer(scan).map_err(refused("write a footer in", &segments))?;
         }
         let Some(mut loaded) = keys else { return Ok(None) };
         report.keyset.clone_from(&loaded.findings);
@@ -179,6 +188,15 @@ impl<'a> Opening<'a> {
             loaded.renew_page();
         }
         Ok(Some(loaded.into_keys(scan.shreds.clone(), self.config)))
+    }
+
+    /// Ends the segment before the active one again if its footer was damaged; its next roll would make it corrupt.
+    fn mend_footer(&self, scan: &LogScan) -> std::io::Result<()> {
+        let Some((info, facts)) = &scan.unfinished else { return Ok(()) };
+        let (disk, segments) = (Arc::clone(&self.config.disk), self.dir.join(SEGMENTS_DIR));
+        let end = (info.number, info.log_len);
+        SegmentLog::resume(disk, &segments, self.info.store, end, *facts, false, false)?
+            .mend_rolled(scan.active.keyset_epoch)
     }
 
     fn wake_writer(

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::{
     AppendError,
+    defect::{Defect, seeded},
     durability::Syncing,
     index::{Address, Index},
     segments::{Roll, SegmentLog},
@@ -160,7 +161,7 @@ impl Pipeline {
     pub(crate) fn admit(&self, bytes: usize) -> Result<MutexGuard<'_, State>, AppendError> {
         let mut state = lock(&self.state);
         loop {
-            if state.closing {
+            if state.closing && !seeded(Defect::AppendAfterClose) {
                 return Err(AppendError::Closed);
             }
             if let Some(why) = &state.poison {
@@ -190,7 +191,7 @@ impl Pipeline {
         state: MutexGuard<'a, State>,
         timeout: std::time::Duration,
     ) -> MutexGuard<'a, State> {
-        wait_timeout(&self.changed, state, timeout)
+        wait_timeout(&self.changed, &self.state, state, timeout)
     }
 
     /// Writes the queue as it stands, in order, outside the lock.
@@ -360,7 +361,7 @@ impl<'a> Turn<'a> {
         let mut outcome = Outcome { done: 0, rolled_below: None, failed: None };
         let Some(log) = self.log.as_mut() else { return outcome };
         while let Some(job) = jobs.get(outcome.done) {
-            if let Some(roll) = &job.roll {
+            if let Some(roll) = job.roll.as_ref().filter(|_| !seeded(Defect::RollSkipped)) {
                 match log.roll(roll) {
                     Ok(()) => outcome.rolled_below = Some((roll.first_position, roll.chain)),
                     Err(failure) => {

@@ -139,6 +139,12 @@ impl SegmentLog {
         Ok(())
     }
 
+    /// Writes the footer of a rolled segment again, which was damaged: a log holds at most one such segment, the last before the
+    /// active one, and would hold two after the next roll.
+    pub(crate) fn mend_rolled(mut self, keyset_epoch: u64) -> io::Result<()> {
+        self.end(SegmentEnd::Rolled, keyset_epoch).map_err(|failure| failure.why)
+    }
+
     fn end(&mut self, end: SegmentEnd, keyset_epoch: u64) -> Result<(), RollFailure> {
         let summary = SegmentSummary {
             end,

@@ -54,12 +54,31 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
     }
 }
 
-/// Waits for a notification or for the time to pass; loom may end it at any moment, and no correctness rests on the time.
-pub(crate) fn wait_timeout<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>, timeout: Duration) -> MutexGuard<'a, T> {
+/// Waits for a notification or for the time to pass; no correctness rests on the time.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn wait_timeout<'a, T>(
+    condvar: &Condvar,
+    _mutex: &'a Mutex<T>,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+) -> MutexGuard<'a, T> {
     match condvar.wait_timeout(guard, timeout) {
         Ok((guard, _)) => guard,
         Err(panicked) => panicked.into_inner().0,
     }
+}
+
+/// Lets other threads run: in a model the time may pass at any moment.
+#[cfg(all(test, loom))]
+pub(crate) fn wait_timeout<'a, T>(
+    _condvar: &Condvar,
+    mutex: &'a Mutex<T>,
+    guard: MutexGuard<'a, T>,
+    _timeout: Duration,
+) -> MutexGuard<'a, T> {
+    drop(guard);
+    loom::thread::yield_now();
+    lock(mutex)
 }
 
 /// Lets the time pass; a model lets the other threads run.

@@ -68,11 +68,8 @@ fn file(workspace: &Workspace, library: &str) -> PathBuf {
 /// Returns the library's public items, one a line.
 fn listing(workspace: &Workspace, library: &str) -> Outcome<String> {
     let json = document(&workspace.target_directory.join("xtask-api"), library)?;
-    let api = Builder::from_rustdoc_json(json)
-        .omit_blanket_impls(true)
-        .omit_auto_trait_impls(true)
-        .sorted(true)
-        .build()?;
+    let api =
+        Builder::from_rustdoc_json(json).omit_blanket_impls(true).omit_auto_trait_impls(true).sorted(true).build()?;
     Ok(api.items().map(|item| format!("{item}\n")).collect())
 }
 

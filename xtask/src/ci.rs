@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::command::{self, cargo};
 use crate::workspace::{self, Package};
-use crate::{licences, tidy};
+use crate::{licences, loom, tidy};
 
 /// What is to be done about the tests.
 #[derive(Debug)]
@@ -37,11 +37,10 @@ struct Tier {
     run: fn(&Tests) -> Outcome,
 }
 
-const TIERS: [Tier; 1] = [Tier {
-    name: "build, lint, docs, tests",
-    minutes_max: 10,
-    run: base,
-}];
+const TIERS: [Tier; 2] = [
+    Tier { name: "build, lint, docs, tests", minutes_max: 20, run: base },
+    Tier { name: "loom", minutes_max: 8, run: |_| loom::run() },
+];
 
 /// Runs every tier.
 ///
@@ -55,11 +54,7 @@ pub(crate) fn run(tests: &Tests) -> Outcome {
         println!("== {}", tier.name);
         let begun = Instant::now();
         outcome = (tier.run)(tests);
-        let before = if index == 0 {
-            tests.took_before()
-        } else {
-            Duration::ZERO
-        };
+        let before = if index == 0 { tests.took_before() } else { Duration::ZERO };
         report.add(tier, begun.elapsed() + before);
         if outcome.is_err() {
             break;
@@ -83,9 +78,7 @@ struct Report {
 impl Report {
     fn add(&mut self, tier: &Tier, took: Duration) {
         let minutes = took.as_secs_f64() / 60.0;
-        let Tier {
-            name, minutes_max, ..
-        } = tier;
+        let Tier { name, minutes_max, .. } = tier;
         self.lines += &format!("{minutes:6.1} of {minutes_max:2} minutes: {name}\n");
         if took > Duration::from_secs(minutes_max * 60) {
             self.over.push(name);
@@ -117,9 +110,7 @@ fn lint() -> Outcome {
 /// Returns one clippy call for each feature set of the workspace, then one for each of a crate
 /// with features of its own: in the workspace they are turned on by the crates above it.
 fn lints(packages: &[Package]) -> Vec<Vec<String>> {
-    let with_features = packages
-        .iter()
-        .filter(|package| !package.features.is_empty());
+    let with_features = packages.iter().filter(|package| !package.features.is_empty());
     std::iter::once("--workspace".to_owned())
         .chain(with_features.map(|package| format!("--package={}", package.name)))
         .flat_map(|selection| {
@@ -144,11 +135,7 @@ fn document() -> Outcome {
 mod tests {
     use super::*;
 
-    const TIER: Tier = Tier {
-        name: "planted",
-        minutes_max: 2,
-        run: |_| Ok(()),
-    };
+    const TIER: Tier = Tier { name: "planted", minutes_max: 2, run: |_| Ok(()) };
 
     #[test]
     fn report_shows_minutes_and_names_a_tier_over_its_cap() {
@@ -171,10 +158,8 @@ mod tests {
     fn lints_cover_every_feature_set_and_crates_with_features_alone() {
         let mut featured = Package::planted("featured", &[]);
         featured.features.insert("extra".to_owned(), Vec::new());
-        let calls: Vec<String> = lints(&[Package::planted("plain", &[]), featured])
-            .iter()
-            .map(|words| words.join(" "))
-            .collect();
+        let calls: Vec<String> =
+            lints(&[Package::planted("plain", &[]), featured]).iter().map(|words| words.join(" ")).collect();
         assert_eq!(
             calls,
             [

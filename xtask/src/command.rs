@@ -13,10 +13,7 @@ pub(crate) fn cargo<'a>(words: impl IntoIterator<Item = &'a str>) -> Command {
 }
 
 /// Returns a call of `program`.
-pub(crate) fn call<'a>(
-    program: impl AsRef<OsStr>,
-    words: impl IntoIterator<Item = &'a str>,
-) -> Command {
+pub(crate) fn call<'a>(program: impl AsRef<OsStr>, words: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(program);
     command.args(words);
     command
@@ -31,11 +28,7 @@ pub(crate) fn run(mut command: Command) -> Outcome {
     let shown = shown(&command);
     println!("$ {shown}");
     let status = command.status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{shown}` ended with {status}").into())
-    }
+    if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}").into()) }
 }
 
 /// Runs `command` and returns what it printed on standard output; standard error passes through.
@@ -56,11 +49,7 @@ pub(crate) fn output(mut command: Command) -> Outcome<String> {
 fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
-    std::iter::once(name)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(name).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -32,15 +32,8 @@ const ACCEPTED: [&str; 12] = [
 /// When a package's licence is missing, unreadable or not accepted.
 pub(crate) fn run() -> Outcome {
     let workspace = workspace::with_dependencies()?;
-    let foreign: Vec<&Package> = workspace
-        .packages
-        .iter()
-        .filter(|package| package.source.is_some())
-        .collect();
-    let refusals: Vec<String> = foreign
-        .iter()
-        .filter_map(|package| refusal(package))
-        .collect();
+    let foreign: Vec<&Package> = workspace.packages.iter().filter(|package| package.source.is_some()).collect();
+    let refusals: Vec<String> = foreign.iter().filter_map(|package| refusal(package)).collect();
     for refusal in &refusals {
         println!("{refusal}");
     }
@@ -69,10 +62,7 @@ fn is_accepted(licence: &spdx::LicenseReq) -> bool {
         None => true,
         Some(addition) => addition.to_string() == "LLVM-exception",
     };
-    let accepted_licence = licence
-        .license
-        .id()
-        .is_some_and(|id| ACCEPTED.contains(&id.name));
+    let accepted_licence = licence.license.id().is_some_and(|id| ACCEPTED.contains(&id.name));
     accepted_licence && accepted_exception
 }
 
@@ -102,10 +92,7 @@ mod tests {
 
     #[test]
     fn refusal_names_the_licence_that_is_not_accepted() {
-        assert_eq!(
-            refused(Some("MIT AND GPL-3.0-only")).unwrap(),
-            "p 0.1.0: MIT AND GPL-3.0-only: not accepted"
-        );
+        assert_eq!(refused(Some("MIT AND GPL-3.0-only")).unwrap(), "p 0.1.0: MIT AND GPL-3.0-only: not accepted");
         assert_eq!(
             refused(Some("GPL-2.0-only WITH Classpath-exception-2.0")).unwrap(),
             "p 0.1.0: GPL-2.0-only WITH Classpath-exception-2.0: not accepted"
@@ -119,9 +106,6 @@ mod tests {
 
     #[test]
     fn refusal_names_an_expression_that_cannot_be_read() {
-        assert_eq!(
-            refused(Some("my own terms")).unwrap(),
-            "p 0.1.0: my own terms: not an SPDX expression"
-        );
+        assert_eq!(refused(Some("my own terms")).unwrap(), "p 0.1.0: my own terms: not an SPDX expression");
     }
 }

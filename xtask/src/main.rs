@@ -6,6 +6,7 @@ mod api;
 mod ci;
 mod command;
 mod licences;
+mod loom;
 mod release;
 mod tidy;
 mod workspace;
@@ -23,6 +24,7 @@ usage: cargo xtask <command>
 
   tidy                      the rules that hold for the tree: floors, imports, files, names
   licences                  the licences of all dependencies against the list of accepted ones
+  loom                      the models of fence, group sync and pipeline, each with its broken twin
   ci [--tests-took SECONDS] all that a change must pass; with --tests-took the tests are not run
                             again, and the seconds they took just before count into their tier
   api [--bless]             the public items of each library against xtask/api/, or write them there
@@ -44,6 +46,7 @@ fn dispatch(words: &[&str]) -> Outcome {
     match words {
         ["tidy"] => tidy::run(),
         ["licences"] => licences::run(),
+        ["loom"] => loom::run(),
         ["ci"] => ci::run(&ci::Tests::Run),
         ["ci", "--tests-took", seconds] => {
             let took = Duration::from_secs(seconds.parse()?);

@@ -35,10 +35,7 @@ fn versions(workspace: &Workspace) -> Outcome {
 }
 
 fn version(workspace: &Workspace) -> &str {
-    workspace
-        .packages
-        .first()
-        .map_or("", |package| &package.version)
+    workspace.packages.first().map_or("", |package| &package.version)
 }
 
 /// Returns a sentence for each package, and each dependency on one, with another version than the
@@ -80,10 +77,7 @@ fn changelog(workspace: &Workspace) -> Outcome {
 /// Returns what stands under the version's heading, `## [version]` and anything behind it.
 fn entry<'a>(text: &'a str, version: &str) -> Option<&'a str> {
     let heading = format!("## [{version}]");
-    let at = text
-        .match_indices(&heading)
-        .map(|(at, _)| at)
-        .find(|at| *at == 0 || text[..*at].ends_with('\n'))?;
+    let at = text.match_indices(&heading).map(|(at, _)| at).find(|at| *at == 0 || text[..*at].ends_with('\n'))?;
     let (_, rest) = text[at..].split_once('\n')?;
     Some(rest.split("\n## ").next().unwrap_or(rest))
 }
@@ -113,12 +107,6 @@ mod tests {
             workspace_root: PathBuf::new(),
             target_directory: PathBuf::new(),
         };
-        assert_eq!(
-            out_of_step(&workspace),
-            [
-                "late is 0.0.9, not 0.1.0",
-                "late asks for first ^0.0.9, not ^0.1.0"
-            ]
-        );
+        assert_eq!(out_of_step(&workspace), ["late is 0.0.9, not 0.1.0", "late asks for first ^0.0.9, not ^0.1.0"]);
     }
 }

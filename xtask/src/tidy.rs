@@ -34,23 +34,13 @@ struct Violation {
 
 impl Violation {
     fn new(rule: &'static str, file: &str, line: usize, message: impl Into<String>) -> Violation {
-        Violation {
-            file: file.to_owned(),
-            line,
-            rule,
-            message: message.into(),
-        }
+        Violation { file: file.to_owned(), line, rule, message: message.into() }
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Violation {
-            file,
-            line,
-            rule,
-            message,
-        } = self;
+        let Violation { file, line, rule, message } = self;
         write!(f, "{file}:{line}: {rule}: {message}")
     }
 }
@@ -102,10 +92,7 @@ pub(crate) fn run() -> Outcome {
 /// Returns `file:line` of each violation.
 #[cfg(test)]
 fn places(violations: &[Violation]) -> Vec<String> {
-    violations
-        .iter()
-        .map(|it| format!("{}:{}", it.file, it.line))
-        .collect()
+    violations.iter().map(|it| format!("{}:{}", it.file, it.line)).collect()
 }
 
 #[cfg(test)]

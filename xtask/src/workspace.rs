@@ -70,12 +70,8 @@ pub(crate) fn with_dependencies() -> Outcome<Workspace> {
 }
 
 fn metadata(words: &[&str]) -> Outcome<Workspace> {
-    let words = ["metadata", "--quiet", "--format-version", "1"]
-        .into_iter()
-        .chain(words.iter().copied());
-    Ok(serde_json::from_str(&command::output(command::cargo(
-        words,
-    ))?)?)
+    let words = ["metadata", "--quiet", "--format-version", "1"].into_iter().chain(words.iter().copied());
+    Ok(serde_json::from_str(&command::output(command::cargo(words))?)?)
 }
 
 #[cfg(test)]

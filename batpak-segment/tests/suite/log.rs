@@ -7,7 +7,9 @@ use batpak_format::{
     Placement, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SUMMARY_VERSION, SegmentEnd, SegmentHeader, SegmentSummary,
     Statement, StoreId, Tags, Timestamp, chain_hash,
 };
-use batpak_segment::{Disk, Recovered, RecoveryError, RecoveryMode, SegmentWriter, Tail, make_durable, recover};
+use batpak_segment::{
+    Disk, Recovered, RecoveryError, RecoveryMode, SegmentWriter, Tail, TornReason, make_durable, recover,
+};
 
 use crate::place::Place;
 
@@ -276,4 +278,9 @@ pub fn two_segments(place: &Place) -> Log {
     log.append_batch(&[b"eleven", b"twelve", b"thirteen"]);
     log.append(b"fourteen");
     log
+}
+
+/// Segment, offset, bytes and reason of what is torn.
+pub fn torn(recovered: &Recovered) -> Option<(u64, u64, u64, TornReason)> {
+    recovered.torn.map(|torn| (torn.segment, torn.offset, torn.bytes, torn.reason))
 }

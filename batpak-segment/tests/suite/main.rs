@@ -10,6 +10,7 @@
 mod log;
 mod place;
 
+mod batch;
 mod crash;
 mod damage;
 mod disk;

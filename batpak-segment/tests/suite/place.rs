@@ -59,6 +59,19 @@ impl Place {
         self.disk.sync_dir(&self.dir).unwrap();
     }
 
+    /// Cuts the file of segment `number` at `len`.
+    pub fn truncate(&self, number: u64, len: u64) {
+        let bytes = self.read(number);
+        self.put(number, &bytes[..usize::try_from(len).unwrap()]);
+    }
+
+    /// Zeros a range of a segment.
+    pub fn zero(&self, number: u64, from: u64, to: u64) {
+        let mut bytes = self.read(number);
+        bytes[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()].fill(0);
+        self.put(number, &bytes);
+    }
+
     pub fn remove(&self, number: u64) {
         self.disk.remove(&segment_path(&self.dir, number)).unwrap();
     }

@@ -1,13 +1,11 @@
 //! What recovery says of whole, unfinished and damaged ends, each made by hand.
 
 use batpak_format::{
-    BatchPart, ChainHash, FooterBuilder, FrameError, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary,
+    ChainHash, FooterBuilder, FrameError, SECTION_SUMMARY, SUMMARY_VERSION, SegmentEnd, SegmentSummary,
 };
-use batpak_segment::{
-    Recovered, RecoveryError, RecoveryMode, SegmentWriter, TornReason, make_durable, recover, segment_path,
-};
+use batpak_segment::{RecoveryError, RecoveryMode, SegmentWriter, TornReason, make_durable, recover, segment_path};
 
-use crate::log::{HEADER, Log, footer_bytes, header, open, open_twice, shown, store, try_open, two_segments};
+use crate::log::{HEADER, Log, footer_bytes, header, open, open_twice, shown, store, torn, try_open, two_segments};
 use crate::place::{Place, on_both_disks};
 
 on_both_disks!(
@@ -17,11 +15,6 @@ on_both_disks!(
     unclean_end_has_all_frames_and_knows_what_is_unsynced,
     store_is_taken_from_the_first_segment,
     visitor_error_ends_recovery,
-    torn_batch_is_cut_whole,
-    torn_batch_below_the_mark_is_corrupt,
-    torn_batch_that_begins_below_the_mark_is_torn,
-    batch_cut_by_another_event_is_torn,
-    parts_that_make_no_batch_are_torn,
     hole_before_a_later_frame_is_torn,
     hole_below_the_mark_is_corrupt,
     stale_footer_after_reopening_is_torn,
@@ -103,108 +96,6 @@ fn visitor_error_ends_recovery(place: &Place) {
     assert!(matches!(answer, Err(RecoveryError::Visit("third"))));
 }
 
-/// Segment, offset, bytes and reason of what is torn.
-fn torn(recovered: &Recovered) -> Option<(u64, u64, u64, TornReason)> {
-    recovered.torn.map(|torn| (torn.segment, torn.offset, torn.bytes, torn.reason))
-}
-
-/// Cuts the file of segment `number` at `len`.
-fn truncate(place: &Place, number: u64, len: u64) {
-    let bytes = place.read(number);
-    place.put(number, &bytes[..usize::try_from(len).unwrap()]);
-}
-
-/// Zeros a range of a segment.
-fn zero(place: &Place, number: u64, from: u64, to: u64) {
-    let mut bytes = place.read(number);
-    bytes[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()].fill(0);
-    place.put(number, &bytes);
-}
-
-fn torn_batch_is_cut_whole(place: &Place) {
-    let mut log = Log::create(place, 1 << 20, false);
-    log.append(b"stays");
-    log.append_batch(&[b"one", b"two", b"three"]);
-    let last = *log.written.last().unwrap();
-    for (len, reason) in
-        [(last.offset, TornReason::Batch), (last.offset - 1, TornReason::Frame(truncated(&log, 2, last.offset - 1)))]
-    {
-        let place = place.duplicate();
-        truncate(&place, 1, len);
-        let (recovered, frames) = open_twice(&place);
-        assert_eq!(frames, shown(&log.written[..1]));
-        let bytes = len - last.batch_start;
-        assert_eq!(torn(&recovered), Some((1, last.batch_start, bytes, reason)));
-        assert_eq!(recovered.next_position, 1);
-    }
-}
-
-fn truncated(log: &Log, index: usize, len: u64) -> batpak_format::FrameError {
-    let frame = log.written[index];
-    batpak_format::FrameError::Truncated { needed: frame.len, found: len - frame.offset }
-}
-
-fn torn_batch_below_the_mark_is_corrupt(place: &Place) {
-    let mut log = Log::create(place, 1 << 20, false);
-    log.append(b"stays");
-    log.append_batch(&[b"one", b"two", b"three"]);
-    let missing = *log.written.last().unwrap();
-    log.sync();
-    log.append(b"knows");
-    zero(place, 1, missing.offset, missing.end());
-    let (answer, _) = try_open(place, RecoveryMode::Repair);
-    let offset = missing.offset;
-    assert!(
-        matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset: at, position: 3 }) if at == offset),
-        "{answer:?}"
-    );
-}
-
-fn torn_batch_that_begins_below_the_mark_is_torn(place: &Place) {
-    let mut log = Log::create(place, 1 << 20, false);
-    log.append(b"stays");
-    log.append_batch(&[b"one", b"two", b"three"]);
-    let (first, lost) = (log.written[1], log.written[3]);
-    // A sync has caught the batch half written.
-    log.mark = 2;
-    log.append(b"later");
-    zero(place, 1, lost.offset, lost.end());
-    let (recovered, frames) = open_twice(place);
-    assert_eq!(frames, shown(&log.written[..1]));
-    assert_eq!(recovered.torn.unwrap().offset, first.offset);
-    assert_eq!((recovered.next_position, recovered.durable_mark_max), (1, 0));
-}
-
-fn batch_cut_by_another_event_is_torn(place: &Place) {
-    let mut log = Log::create(place, 1 << 20, false);
-    log.append(b"stays");
-    log.append_batch(&[b"one", b"two"]);
-    // A single event takes the place, and the position, of the batch's second.
-    let second = log.written.pop().unwrap();
-    log.tail.offset = second.offset;
-    log.position = second.position;
-    log.append(b"alone");
-    let (recovered, frames) = open_twice(place);
-    assert_eq!(frames, shown(&log.written[..1]));
-    let torn = recovered.torn.unwrap();
-    assert_eq!((torn.offset, torn.reason), (second.batch_start, TornReason::Batch));
-}
-
-fn parts_that_make_no_batch_are_torn(place: &Place) {
-    let mut log = Log::create(place, 1 << 20, false);
-    log.append(b"stays");
-    for parts in [[(1, 2), (1, 2)], [(1, 3), (2, 3)], [(0, 2), (1, 3)], [(0, 3), (2, 3)], [(0, 3), (1, 2)]] {
-        let place = place.duplicate();
-        let mut log = Log::resume(&place, &open(&place).0, 1 << 20);
-        let events = parts.map(|(index, count)| (b"part".as_slice(), Some(BatchPart { index, count })));
-        log.try_append_parts(&events).unwrap();
-        let (recovered, frames) = open_twice(&place);
-        assert_eq!(frames.len(), 1, "{parts:?}");
-        let bytes = log.written[0].len + log.written[1].len;
-        assert_eq!(torn(&recovered), Some((1, log.written[0].offset, bytes, TornReason::Batch)), "{parts:?}");
-    }
-}
-
 fn hole_before_a_later_frame_is_torn(place: &Place) {
     let mut log = Log::create(place, 1 << 20, false);
     log.append(b"synced");
@@ -212,7 +103,7 @@ fn hole_before_a_later_frame_is_torn(place: &Place) {
     log.append(b"lost");
     log.append(b"after it");
     let lost = log.written[1];
-    zero(place, 1, lost.offset, lost.end());
+    place.zero(1, lost.offset, lost.end());
     let (recovered, frames) = open_twice(place);
     assert_eq!(frames, shown(&log.written[..1]));
     let bytes = log.writer.end() - lost.offset;
@@ -229,7 +120,7 @@ fn hole_below_the_mark_is_corrupt(place: &Place) {
     log.append(b"torn");
     log.append(b"knows");
     let (hole, torn) = (log.written[1], log.written[2]);
-    zero(place, 1, hole.offset, torn.offset + 9);
+    place.zero(1, hole.offset, torn.offset + 9);
     let (answer, frames) = try_open(place, RecoveryMode::Repair);
     assert!(
         matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset, position: 1 }) if offset == hole.offset),
@@ -292,7 +183,7 @@ fn unwritten_first_segment_is_an_unfinished_store(place: &Place) {
 fn damaged_first_header_is_corrupt(place: &Place) {
     let mut log = Log::create(place, 1 << 20, false);
     log.append(b"event");
-    zero(place, 1, 0, HEADER);
+    place.zero(1, 0, HEADER);
     let (answer, _) = try_open(place, RecoveryMode::Repair);
     assert!(matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset: 0, position: 0 })), "{answer:?}");
 }
@@ -332,7 +223,7 @@ fn later_segment_is_dropped_with_the_cut(place: &Place) {
     let lost = log.written[1];
     log.create_next(2);
     log.append(b"dropped");
-    zero(place, 1, lost.offset, lost.end());
+    place.zero(1, lost.offset, lost.end());
     let dropped = place.read(2).len() as u64;
     let (recovered, frames) = open_twice(place);
     assert_eq!(frames, shown(&log.written[..1]));
@@ -375,7 +266,7 @@ fn later_footer_makes_a_hole_corrupt(place: &Place) {
     log.create_next(2);
     log.append(b"closed");
     log.finish(SegmentEnd::Closed);
-    zero(place, 1, lost.offset, lost.end());
+    place.zero(1, lost.offset, lost.end());
     let (answer, _) = try_open(place, RecoveryMode::Repair);
     assert!(
         matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset, position: 1 }) if offset == lost.offset),
@@ -403,7 +294,7 @@ fn two_unfinished_segments_are_corrupt(place: &Place) {
 fn reader_sees_a_prefix_and_changes_nothing(place: &Place) {
     let log = two_segments(place);
     let last = *log.written.last().unwrap();
-    truncate(place, 2, last.end() - 1);
+    place.truncate(2, last.end() - 1);
     place.put(3, &[]);
     // A file without a header comes after an unfinished one only while a writer creates it.
     let bytes = place.snapshot();
@@ -420,7 +311,7 @@ fn reader_sees_a_prefix_and_changes_nothing(place: &Place) {
 fn reader_is_refused_what_is_corrupt(place: &Place) {
     let log = two_segments(place);
     let frame = log.written.iter().find(|frame| frame.segment == 2).unwrap();
-    zero(place, 2, frame.offset, frame.end());
+    place.zero(2, frame.offset, frame.end());
     let (answer, _) = try_open(place, RecoveryMode::ReadOnly);
     assert!(
         matches!(answer, Err(RecoveryError::Corrupt { segment: 2, offset, position })
@@ -498,7 +389,7 @@ fn mark_beyond_its_own_frame_says_no_more_than_the_frame(place: &Place) {
     assert_eq!(recovered.durable_mark_max, 2);
     assert_eq!(recovered.unsynced_from, (1, log.written[2].offset));
     // It states its forerunners to be durable, and not the one that damages it.
-    zero(place, 1, log.written[1].offset, log.written[1].end());
+    place.zero(1, log.written[1].offset, log.written[1].end());
     assert!(matches!(try_open(place, RecoveryMode::Repair).0, Err(RecoveryError::Corrupt { position: 1, .. })));
 }
 

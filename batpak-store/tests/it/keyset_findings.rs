@@ -26,12 +26,6 @@ fn put_copies(place: &Place, bytes: &[Vec<u8>; 2]) {
     }
 }
 
-fn remove_copies(place: &Place) {
-    for copy in COPIES {
-        place.disk.remove(&path(place, copy)).unwrap();
-    }
-}
-
 /// Damages a copy in one of several ways, and says what an open finds.
 fn damage(place: &Place, copy: Copy, way: usize) -> Finding {
     let path = path(place, copy);
@@ -56,6 +50,11 @@ fn damage(place: &Place, copy: Copy, way: usize) -> Finding {
     Finding::CopyDamaged(copy)
 }
 
+/// All ways on the disk in memory, and on the real one, whose syncs take their time, two.
+fn ways(place: &Place) -> Vec<usize> {
+    if place.memory.is_some() { (0..8).collect() } else { vec![2, 7] }
+}
+
 /// A store that made `count` publications and is closed, with the payloads it holds.
 fn publish(place: &Place, count: u64, expected: &mut Vec<Vec<u8>>) {
     let store = place.open();
@@ -72,10 +71,11 @@ fn either_copy_heals_the_other_after_every_publication() {
     both(|place| {
         drop(place.create_per(Granularity::Event));
         let mut expected = Vec::new();
-        for way in 0..8 {
-            publish(place, 1 + way as u64 % 2, &mut expected);
-            for (first, second) in [(Copy::A, Copy::B), (Copy::B, Copy::A)] {
-                for copy in [first, second] {
+        for way in ways(place) {
+            publish(place, 1 + way as u64 % 3, &mut expected);
+            let order = if way % 2 == 0 { [Copy::A, Copy::B] } else { [Copy::B, Copy::A] };
+            for copy in order {
+                {
                     let finding = damage(place, copy, way);
                     let files = place.files();
                     let reader = place.reader();
@@ -90,7 +90,11 @@ fn either_copy_heals_the_other_after_every_publication() {
                     drop(store);
                     let [a, b] = copies(place);
                     assert_eq!(a, b, "both copies are the winner's");
-                    assert_eq!(place.open().open_report().keyset, [], "the control: what was healed is not found again");
+                    assert_eq!(
+                        place.open().open_report().keyset,
+                        [],
+                        "the control: what was healed is not found again"
+                    );
                 }
             }
         }
@@ -123,7 +127,7 @@ fn both_copies_damaged_is_corrupt_and_never_an_empty_keyset() {
     both(|place| {
         drop(place.create());
         let mut expected = Vec::new();
-        for way in 0..8 {
+        for way in ways(place) {
             publish(place, 0, &mut expected);
             let whole = copies(place);
             damage(place, Copy::A, way);

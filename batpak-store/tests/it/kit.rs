@@ -111,6 +111,19 @@ impl Place {
         file.sync_all().unwrap();
         self.disk.sync_dir(path.parent().unwrap()).unwrap();
     }
+
+    /// Copies a directory file by file, as `cp -r` does.
+    pub fn copy_dir(&self, from: &Path, to: &Path) {
+        self.disk.create_dir(to, 0o700).unwrap();
+        for entry in self.disk.list(from).unwrap() {
+            let (from, to) = (from.join(&entry.name), to.join(&entry.name));
+            if entry.is_dir {
+                self.copy_dir(&from, &to);
+            } else {
+                self.put(&to, &self.read(&from));
+            }
+        }
+    }
 }
 
 /// Runs a test on both disks.
@@ -151,4 +164,11 @@ pub fn sound(store: &Store) {
     let report = store.verify(batpak_store::VerifyOptions::full(), &mut |_| {}).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(report.events + report.system_events, store.stats().visible_mark);
+}
+
+/// Checks that no file of the store is another than before; names those that are.
+pub fn unchanged(place: &Place, before: &[(PathBuf, Vec<u8>)]) {
+    let now = place.files();
+    let changed = now.iter().filter(|file| !before.contains(file)).chain(before.iter().filter(|file| !now.contains(file)));
+    assert_eq!(changed.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
 }

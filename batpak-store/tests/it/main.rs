@@ -3,10 +3,16 @@
 
 mod kit;
 
+mod creation;
 mod fence;
+mod flips;
+mod follow;
 mod keyset_findings;
 mod lifecycle;
+mod mismatches;
+mod providers;
 mod reading;
 mod refusals;
 mod repeats;
+mod spots;
 mod torn;

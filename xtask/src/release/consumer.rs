@@ -58,9 +58,7 @@ impl Scratch {
     }
 
     fn packaged(&self, library: &str, version: &str) -> PathBuf {
-        self.dir
-            .join("packages")
-            .join(format!("{library}-{version}"))
+        self.dir.join("packages").join(format!("{library}-{version}"))
     }
 
     /// Packages every library and unpacks what would be published.
@@ -96,15 +94,9 @@ impl Scratch {
         let dir = self.dir.join("consumers").join(name);
         fs::create_dir_all(dir.join("src"))?;
         fs::write(dir.join("src/front_page.md"), &page)?;
-        fs::write(
-            dir.join("src/lib.rs"),
-            "#![doc = include_str!(\"front_page.md\")]\n",
-        )?;
+        fs::write(dir.join("src/lib.rs"), "#![doc = include_str!(\"front_page.md\")]\n")?;
         fs::write(dir.join("Cargo.toml"), self.manifest(package, &page))?;
-        fs::copy(
-            workspace.workspace_root.join("Cargo.lock"),
-            dir.join("Cargo.lock"),
-        )?;
+        fs::copy(workspace.workspace_root.join("Cargo.lock"), dir.join("Cargo.lock"))?;
         println!("consumer: {name}, {} examples", examples(&page));
         let mut test = cargo(["test", "--quiet", "--doc", "--target-dir"]);
         test.arg(self.build()).current_dir(&dir);
@@ -174,10 +166,7 @@ fn examples(page: &str) -> usize {
     const RUST: [&str; 5] = ["", "rust", "no_run", "should_panic", "edition2024"];
     let mut inside = false;
     let mut count = 0;
-    for fence in page
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("```"))
-    {
+    for fence in page.lines().filter_map(|line| line.trim().strip_prefix("```")) {
         if !inside && fence.split(',').all(|word| RUST.contains(&word.trim())) {
             count += 1;
         }
@@ -207,9 +196,7 @@ mod tests {
 
     #[test]
     fn manifest_knows_the_layers_below_and_no_other() {
-        let scratch = Scratch {
-            dir: PathBuf::from("s"),
-        };
+        let scratch = Scratch { dir: PathBuf::from("s") };
         let package = Package::planted("batpak-keyset", &["dev:tempfile", "dev:proptest"]);
         let manifest = scratch.manifest(&package, "let dir = tempfile::tempdir();");
         assert_eq!(

@@ -16,17 +16,7 @@ const FOLDERS: &str = ":(glob)**/golden/**";
 /// When one was, or the tree has none at all.
 pub(super) fn unchanged(workspace: &Workspace) -> Outcome {
     let root = &workspace.workspace_root;
-    let found = git(
-        root,
-        [
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--",
-            FOLDERS,
-        ],
-    )?;
+    let found = git(root, ["ls-files", "--cached", "--others", "--exclude-standard", "--", FOLDERS])?;
     if found.is_empty() {
         return Err("golden files: none found".into());
     }
@@ -35,10 +25,7 @@ pub(super) fn unchanged(workspace: &Workspace) -> Outcome {
         println!("golden files: no tag yet, nothing to compare with");
         return Ok(());
     };
-    let names = git(
-        root,
-        ["diff", "--name-status", "--no-renames", tag, "--", FOLDERS],
-    )?;
+    let names = git(root, ["diff", "--name-status", "--no-renames", tag, "--", FOLDERS])?;
     let changed = changed(&names);
     if changed.is_empty() {
         println!("golden files: unchanged since {tag}");

@@ -24,8 +24,7 @@ pub(super) fn made_in_fence_only(tree: &Tree) -> Vec<Violation> {
             let before = at.checked_sub(1).map(|it| file.tokens[it].text.as_str());
             let after = file.tokens.get(at + 1).map(|it| it.text.as_str());
             let declared = before == Some("struct");
-            let made = matches!(after, Some("{" | "("))
-                && !before.is_some_and(|it| NOT_A_VALUE.contains(&it));
+            let made = matches!(after, Some("{" | "(")) && !before.is_some_and(|it| NOT_A_VALUE.contains(&it));
             if made || declared {
                 let line = file.tokens[at].line;
                 let message = format!("only {FENCE} makes a Fenced");
@@ -40,10 +39,7 @@ pub(super) fn made_in_fence_only(tree: &Tree) -> Vec<Violation> {
 pub(super) fn fields_are_private(tree: &Tree) -> Vec<Violation> {
     const RULE: &str = "fenced-fields-are-private";
     let tokens = tree.file(FENCE).map_or(&[][..], |file| &file.tokens);
-    let declaration = named(tokens).find(|at| {
-        at.checked_sub(1)
-            .is_some_and(|it| tokens[it].text == "struct")
-    });
+    let declaration = named(tokens).find(|at| at.checked_sub(1).is_some_and(|it| tokens[it].text == "struct"));
     let Some(declaration) = declaration else {
         let message = "Fenced is not declared here";
         return vec![Violation::new(RULE, FENCE, 1, message)];
@@ -88,11 +84,7 @@ mod tests {
         ]);
         assert_eq!(
             places(&made_in_fence_only(&tree)),
-            [
-                "batpak-store/src/append.rs:2",
-                "batpak-store/src/append.rs:3",
-                "batpak-store/src/append.rs:7",
-            ]
+            ["batpak-store/src/append.rs:2", "batpak-store/src/append.rs:3", "batpak-store/src/append.rs:7",]
         );
     }
 
@@ -106,18 +98,12 @@ mod tests {
             planted("pub struct Fenced {\n frame: F,\n pub(crate) key: K,\n}\npub fn a() {}"),
             ["batpak-store/src/fence.rs:3"]
         );
-        assert_eq!(
-            planted("pub struct Fenced(pub F);"),
-            ["batpak-store/src/fence.rs:1"]
-        );
+        assert_eq!(planted("pub struct Fenced(pub F);"), ["batpak-store/src/fence.rs:1"]);
         assert_eq!(planted("pub struct Fenced(F);\npub fn a() {}"), [""; 0]);
     }
 
     #[test]
     fn fields_are_private_finds_that_the_type_is_not_there() {
-        assert_eq!(
-            places(&fields_are_private(&Tree::planted(&[]))),
-            ["batpak-store/src/fence.rs:1"]
-        );
+        assert_eq!(places(&fields_are_private(&Tree::planted(&[]))), ["batpak-store/src/fence.rs:1"]);
     }
 }

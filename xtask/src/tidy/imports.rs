@@ -11,21 +11,13 @@ use crate::tidy::tree::{File, Tree};
 const DISK: &str = "batpak-segment/src/disk.rs";
 const SYNC: &str = "batpak-store/src/sync.rs";
 /// The in-memory disk, and the names it may take besides [`SHARED`].
-const MEMORY: (&str, [&str; 3]) = (
-    "batpak-segment/src/memory.rs",
-    ["Mutex", "MutexGuard", "PoisonError"],
-);
+const MEMORY: (&str, [&str; 3]) = ("batpak-segment/src/memory.rs", ["Mutex", "MutexGuard", "PoisonError"]);
 
 /// Names of `std::sync` that every library may use: they share, and never wait.
 const SHARED: [&str; 3] = ["Arc", "OnceLock", "Weak"];
 
 /// Libraries of values only.
-const PURE: [&str; 4] = [
-    "batpak-format",
-    "batpak-crypto",
-    "batpak-keyset",
-    "batpak-graph",
-];
+const PURE: [&str; 4] = ["batpak-format", "batpak-crypto", "batpak-keyset", "batpak-graph"];
 const OUTSIDE: [&str; 6] = ["env", "io", "net", "os", "path", "process"];
 
 const ROOTS: [&str; 3] = ["alloc", "core", "std"];
@@ -42,13 +34,11 @@ pub(super) fn files_in_disk_only(tree: &Tree) -> Vec<Violation> {
 pub(super) fn locks_in_sync_only(tree: &Tree) -> Vec<Violation> {
     violations(tree, "locks-in-sync-only", &LIBRARIES, |file, path| {
         let allowed = match path.segments.get(2).map(String::as_str) {
-            Some(name) => {
-                SHARED.contains(&name) || file.path == MEMORY.0 && MEMORY.1.contains(&name)
-            }
+            Some(name) => SHARED.contains(&name) || file.path == MEMORY.0 && MEMORY.1.contains(&name),
             None => false,
         };
         let names_locks = is_whole_std(path)
-            || path.begins(&["loom"])
+            || path.begins(&["loom"]) && path.segments.len() > 1
             || has_segment(path, "thread") && path.segments.len() > 1
             || is_std(path, "sync") && !allowed;
         (file.path != SYNC && names_locks).then(|| format!("only {SYNC} may name it"))
@@ -58,10 +48,7 @@ pub(super) fn locks_in_sync_only(tree: &Tree) -> Vec<Violation> {
 /// The libraries of values name nothing that reaches out of the process.
 pub(super) fn pure_crates_reach_nothing(tree: &Tree) -> Vec<Violation> {
     violations(tree, "pure-crates-reach-nothing", &PURE, |file, path| {
-        OUTSIDE
-            .iter()
-            .any(|name| is_std(path, name))
-            .then(|| format!("{} does no I/O", file.package()))
+        OUTSIDE.iter().any(|name| is_std(path, name)).then(|| format!("{} does no I/O", file.package()))
     })
 }
 
@@ -115,10 +102,7 @@ mod tests {
             ("batpak-segment/src/disk.rs", "use std::fs;"),
             ("batpak-store/tests/a.rs", "use std::fs;"),
             ("batpak-cli/src/main.rs", "use std::fs;"),
-            (
-                "batpak-store/src/b.rs",
-                "#[cfg(test)]\nmod tests { use std::fs; }",
-            ),
+            ("batpak-store/src/b.rs", "#[cfg(test)]\nmod tests { use std::fs; }"),
         ]);
         assert_eq!(
             places(&files_in_disk_only(&tree)),
@@ -134,14 +118,8 @@ mod tests {
                 "use std::sync::{Arc,\nMutex};\nuse std::thread;\nuse core::sync::atomic::AtomicU64;\n\
                  use std::sync;\nuse loom::sync::Mutex;\nuse std::sync::OnceLock;",
             ),
-            (
-                "batpak-segment/src/memory.rs",
-                "use std::sync::{Mutex, MutexGuard};\nuse std::sync::RwLock;",
-            ),
-            (
-                "batpak-store/src/sync.rs",
-                "use std::sync::*; use std::thread;",
-            ),
+            ("batpak-segment/src/memory.rs", "use std::sync::{Mutex, MutexGuard};\nuse std::sync::RwLock;"),
+            ("batpak-store/src/sync.rs", "use std::sync::*; use std::thread;"),
         ]);
         assert_eq!(
             places(&locks_in_sync_only(&tree)),
@@ -159,15 +137,9 @@ mod tests {
     #[test]
     fn pure_crates_reach_nothing_finds_paths_and_io() {
         let tree = Tree::planted(&[
-            (
-                "batpak-crypto/src/a.rs",
-                "use std::path::Path;\nuse std::fmt;\nfn f() -> std::io::Error {}",
-            ),
+            ("batpak-crypto/src/a.rs", "use std::path::Path;\nuse std::fmt;\nfn f() -> std::io::Error {}"),
             ("batpak-segment/src/a.rs", "use std::path::Path;"),
         ]);
-        assert_eq!(
-            places(&pure_crates_reach_nothing(&tree)),
-            ["batpak-crypto/src/a.rs:1", "batpak-crypto/src/a.rs:3"]
-        );
+        assert_eq!(places(&pure_crates_reach_nothing(&tree)), ["batpak-crypto/src/a.rs:1", "batpak-crypto/src/a.rs:3"]);
     }
 }

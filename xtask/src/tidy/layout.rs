@@ -10,14 +10,7 @@ const README_AS_DOCS: &str = "#![doc = include_str!(\"../README.md\")]";
 const FORMAT: &str = "batpak-format/FORMAT.md";
 
 /// Names that say nothing of what is in the file.
-const NO_NOUNS: [&str; 6] = [
-    "common.rs",
-    "helpers.rs",
-    "mod.rs",
-    "types.rs",
-    "util.rs",
-    "utils.rs",
-];
+const NO_NOUNS: [&str; 6] = ["common.rs", "helpers.rs", "mod.rs", "types.rs", "util.rs", "utils.rs"];
 
 /// Folders at the top level in which things would gather that belong to a crate.
 const NO_FOLDERS: [&str; 4] = ["common", "docs", "scripts", "tools"];
@@ -58,20 +51,14 @@ fn too_long(rule: &'static str, file: &File, lines_max: usize) -> Option<Violati
 pub(super) fn format_is_specified(tree: &Tree) -> Vec<Violation> {
     match tree.file(FORMAT) {
         Some(_) => Vec::new(),
-        None => vec![Violation::new(
-            "format-is-specified",
-            FORMAT,
-            1,
-            "is not there",
-        )],
+        None => vec![Violation::new("format-is-specified", FORMAT, 1, "is not there")],
     }
 }
 
 /// Each module begins with `//!`, or the crate's with its README in that place.
 pub(super) fn modules_have_docs(tree: &Tree) -> Vec<Violation> {
     let has_docs = |file: &File| {
-        file.text.starts_with("//! ")
-            || file.path.ends_with("/src/lib.rs") && file.text.starts_with(README_AS_DOCS)
+        file.text.starts_with("//! ") || file.path.ends_with("/src/lib.rs") && file.text.starts_with(README_AS_DOCS)
     };
     tree.files
         .iter()
@@ -127,18 +114,12 @@ mod tests {
         let (short, long) = ("\n".repeat(250), "\n".repeat(251));
         let tree = Tree::planted(&[("README.md", short.as_str()), ("a/README.md", &long)]);
         assert_eq!(places(&readmes_are_short(&tree)), ["a/README.md:251"]);
-        assert_eq!(
-            places(&readmes_are_short(&Tree::planted(&[]))),
-            ["README.md:1"]
-        );
+        assert_eq!(places(&readmes_are_short(&Tree::planted(&[]))), ["README.md:1"]);
     }
 
     #[test]
     fn format_is_specified_finds_absence() {
-        assert_eq!(
-            places(&format_is_specified(&Tree::planted(&[]))),
-            ["batpak-format/FORMAT.md:1"]
-        );
+        assert_eq!(places(&format_is_specified(&Tree::planted(&[]))), ["batpak-format/FORMAT.md:1"]);
         let tree = Tree::planted(&[("batpak-format/FORMAT.md", "# Format\n")]);
         assert_eq!(places(&format_is_specified(&tree)), [""; 0]);
     }
@@ -152,10 +133,7 @@ mod tests {
             ("a/src/lib.rs", README_AS_DOCS),
             ("a/tests/d.rs", ""),
         ]);
-        assert_eq!(
-            places(&modules_have_docs(&tree)),
-            ["a/src/b.rs:1", "a/src/b/c.rs:1"]
-        );
+        assert_eq!(places(&modules_have_docs(&tree)), ["a/src/b.rs:1", "a/src/b/c.rs:1"]);
     }
 
     #[test]
@@ -166,10 +144,7 @@ mod tests {
             ("a/tests/common/mod.rs", ""),
             ("a/src/page.rs", ""),
         ]);
-        assert_eq!(
-            places(&names_are_nouns(&tree)),
-            ["a/src/b/mod.rs:1", "a/src/util.rs:1"]
-        );
+        assert_eq!(places(&names_are_nouns(&tree)), ["a/src/b/mod.rs:1", "a/src/util.rs:1"]);
     }
 
     #[test]

@@ -12,8 +12,7 @@ pub(crate) struct Path {
 impl Path {
     /// Whether the path begins with these segments.
     pub(crate) fn begins(&self, segments: &[&str]) -> bool {
-        self.segments.len() >= segments.len()
-            && self.segments.iter().zip(segments).all(|(a, b)| a == b)
+        self.segments.len() >= segments.len() && self.segments.iter().zip(segments).all(|(a, b)| a == b)
     }
 
     /// Returns the path as it is written.
@@ -32,9 +31,7 @@ pub(crate) fn paths(tokens: &[Token]) -> Vec<Path> {
         } else if is_ident(&tokens[at].text) {
             let line = tokens[at].line;
             let mut segments = vec![tokens[at].text.clone()];
-            while is(tokens, at + 1, &["::"])
-                && tokens.get(at + 2).is_some_and(|it| is_ident(&it.text))
-            {
+            while is(tokens, at + 1, &["::"]) && tokens.get(at + 2).is_some_and(|it| is_ident(&it.text)) {
                 segments.push(tokens[at + 2].text.clone());
                 at += 2;
             }
@@ -104,10 +101,7 @@ mod tests {
 
     #[test]
     fn paths_see_code_inside_macros_and_not_inside_comments_or_strings() {
-        assert_eq!(
-            shown("//! std::fs\n/* std::fs */ x!(\"std::fs\", ::std::fs::read)"),
-            ["doc", "x", "std::fs::read"]
-        );
+        assert_eq!(shown("//! std::fs\n/* std::fs */ x!(\"std::fs\", ::std::fs::read)"), ["doc", "x", "std::fs::read"]);
     }
 
     #[test]

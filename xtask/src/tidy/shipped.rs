@@ -119,10 +119,7 @@ mod tests {
     fn shown(source: &str) -> String {
         let shipped = shipped(&tokens(source).unwrap()).tokens;
         let names = shipped.iter().map(|token| token.text.as_str());
-        names
-            .filter(|text| text.chars().all(char::is_alphanumeric))
-            .collect::<Vec<_>>()
-            .join(" ")
+        names.filter(|text| text.chars().all(char::is_alphanumeric)).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -138,10 +135,7 @@ mod tests {
             #[cfg(any(test, r))] s;
             #[cfg(all(not(test), t))] u;";
         let shown = shown(source);
-        assert_eq!(
-            shown,
-            "a struct I n O cfg not test q cfg any test r s cfg all not test t u"
-        );
+        assert_eq!(shown, "a struct I n O cfg not test q cfg any test r s cfg all not test t u");
     }
 
     #[test]

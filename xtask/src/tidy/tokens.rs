@@ -90,10 +90,7 @@ mod tests {
     #[test]
     fn tokens_carry_their_line_and_leave_out_comments() {
         let tokens = tokens("// a\nb::c\n  { \"d\" /* e */\n}").unwrap();
-        let shown: Vec<String> = tokens
-            .iter()
-            .map(|token| format!("{}:{}", token.line, token.text))
-            .collect();
+        let shown: Vec<String> = tokens.iter().map(|token| format!("{}:{}", token.line, token.text)).collect();
         assert_eq!(shown, ["2:b", "2:::", "2:c", "3:{", "3:\"d\"", "4:}"]);
     }
 

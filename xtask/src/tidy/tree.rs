@@ -31,12 +31,7 @@ pub(crate) struct File {
 
 impl File {
     fn new(path: String, text: String) -> (File, Vec<String>) {
-        let mut file = File {
-            path,
-            text,
-            tokens: Vec::new(),
-            shipped: Vec::new(),
-        };
+        let mut file = File { path, text, tokens: Vec::new(), shipped: Vec::new() };
         let mut test_modules = Vec::new();
         if file.is_rust() {
             // A file that does not lex does not compile either, and then cargo says it better.
@@ -44,11 +39,7 @@ impl File {
             let shipped = shipped::shipped(&file.tokens);
             file.shipped = shipped.tokens;
             let base = file.module_dir();
-            test_modules = shipped
-                .test_modules
-                .iter()
-                .map(|name| format!("{base}/{name}"))
-                .collect();
+            test_modules = shipped.test_modules.iter().map(|name| format!("{base}/{name}")).collect();
         }
         (file, test_modules)
     }
@@ -105,9 +96,7 @@ impl Tree {
         }
         for file in &mut files {
             let is_test = test_modules.iter().any(|module| {
-                file.path
-                    .strip_prefix(module.as_str())
-                    .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+                file.path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
             });
             if is_test {
                 file.shipped.clear();
@@ -175,12 +164,8 @@ mod tests {
             ("a/src/models/one.rs", "use std::fs;"),
             ("a/src/tests.rs", "use std::fs;"),
         ]);
-        let shipped: Vec<&str> = tree
-            .files
-            .iter()
-            .filter(|file| !file.shipped.is_empty())
-            .map(|file| file.path.as_str())
-            .collect();
+        let shipped: Vec<&str> =
+            tree.files.iter().filter(|file| !file.shipped.is_empty()).map(|file| file.path.as_str()).collect();
         assert_eq!(shipped, ["a/src/lib.rs", "a/src/tests.rs"]);
     }
 }

@@ -8,14 +8,7 @@ use crate::tidy::tree::{File, Tree};
 const HERE: &str = "xtask/src/tidy/words.rs";
 
 /// Parts of names, found anywhere; they are older words for what has another name here.
-const NAMES: [&str; 6] = [
-    "keyscope",
-    "Keyscope",
-    "KEYSCOPE",
-    "needs_fence",
-    "StoreFs",
-    "encrypt_payload",
-];
+const NAMES: [&str; 6] = ["keyscope", "Keyscope", "KEYSCOPE", "needs_fence", "StoreFs", "encrypt_payload"];
 
 /// Whole words, alone or as a part of a name that `_` or a capital sets apart.
 const WORDS: [&str; 1] = ["lane"];
@@ -39,9 +32,7 @@ pub(super) fn banned_names(tree: &Tree) -> Vec<Violation> {
 pub(super) fn banned_words(tree: &Tree) -> Vec<Violation> {
     let find = |line: &str| {
         let words = words(line);
-        WORDS
-            .into_iter()
-            .find(|word| words.iter().any(|it| it == word))
+        WORDS.into_iter().find(|word| words.iter().any(|it| it == word))
     };
     search(tree, "banned-words", find)
 }
@@ -62,19 +53,12 @@ pub(super) fn machine_paths(tree: &Tree) -> Vec<Violation> {
         !before.is_some_and(|it| it.is_alphanumeric() || "._-~}>)".contains(it))
     };
     let find = |line: &str| {
-        MACHINE.into_iter().find(|beginning| {
-            line.match_indices(beginning)
-                .any(|(at, _)| stands_alone(line, at))
-        })
+        MACHINE.into_iter().find(|beginning| line.match_indices(beginning).any(|(at, _)| stands_alone(line, at)))
     };
     search(tree, "machine-paths", find)
 }
 
-fn search(
-    tree: &Tree,
-    rule: &'static str,
-    find: impl Fn(&str) -> Option<&'static str>,
-) -> Vec<Violation> {
+fn search(tree: &Tree, rule: &'static str, find: impl Fn(&str) -> Option<&'static str>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for file in tree.files.iter().filter(|file| is_written(file)) {
         for (index, line) in file.text.lines().enumerate() {
@@ -117,53 +101,29 @@ mod tests {
     #[test]
     fn banned_names_finds_them_inside_identifiers_and_spares_their_heirs() {
         let tree = Tree::planted(&[
-            (
-                "a/src/a.rs",
-                "let key_scope: KeyScope;\nlet keyscope_id;\nlet a: StoreFs;",
-            ),
+            ("a/src/a.rs", "let key_scope: KeyScope;\nlet keyscope_id;\nlet a: StoreFs;"),
             ("README.md", "the keyscope"),
             ("a/tests/golden/a.txt", "keyscope"),
             (HERE, "keyscope"),
         ]);
-        assert_eq!(
-            places(&banned_names(&tree)),
-            ["README.md:1", "a/src/a.rs:2", "a/src/a.rs:3"]
-        );
+        assert_eq!(places(&banned_names(&tree)), ["README.md:1", "a/src/a.rs:2", "a/src/a.rs:3"]);
     }
 
     #[test]
     fn banned_words_finds_whole_words_only() {
-        let tree = Tree::planted(&[(
-            "a/src/a.rs",
-            "plane planet lanes\na lane.\nlane_id\nLaneId\nLANE\nmy_lane",
-        )]);
-        assert_eq!(
-            places(&banned_words(&tree)),
-            [2, 3, 4, 5, 6].map(|line| format!("a/src/a.rs:{line}"))
-        );
+        let tree = Tree::planted(&[("a/src/a.rs", "plane planet lanes\na lane.\nlane_id\nLaneId\nLANE\nmy_lane")]);
+        assert_eq!(places(&banned_words(&tree)), [2, 3, 4, 5, 6].map(|line| format!("a/src/a.rs:{line}")));
     }
 
     #[test]
     fn unfinished_work_finds_its_marks() {
-        let tree = Tree::planted(&[
-            ("a/src/a.rs", "// TODO: later\nlet TODOS = 1;"),
-            (".ci/run", "# FIXME"),
-        ]);
-        assert_eq!(
-            places(&unfinished_work(&tree)),
-            [".ci/run:1", "a/src/a.rs:1"]
-        );
+        let tree = Tree::planted(&[("a/src/a.rs", "// TODO: later\nlet TODOS = 1;"), (".ci/run", "# FIXME")]);
+        assert_eq!(places(&unfinished_work(&tree)), [".ci/run:1", "a/src/a.rs:1"]);
     }
 
     #[test]
     fn machine_paths_finds_absolute_ones_only() {
-        let tree = Tree::planted(&[(
-            "README.md",
-            "cd /home/me\n`/work/main`\na/work/b\n~/work/b\n/var/lib/batpak",
-        )]);
-        assert_eq!(
-            places(&machine_paths(&tree)),
-            ["README.md:1", "README.md:2"]
-        );
+        let tree = Tree::planted(&[("README.md", "cd /home/me\n`/work/main`\na/work/b\n~/work/b\n/var/lib/batpak")]);
+        assert_eq!(places(&machine_paths(&tree)), ["README.md:1", "README.md:2"]);
     }
 }
