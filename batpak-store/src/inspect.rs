@@ -67,9 +67,7 @@ enum Begin {
 pub(crate) fn genesis(disk: &dyn Disk, dir: &Path) -> Result<Option<Genesis>, OpenError> {
     let corrupt = match begin(disk, dir)? {
         Begin::Genesis(genesis) => return Ok(Some(genesis)),
-        Begin::CutShort { offset } => {
-            Some(RecoveryError::Corrupt { segment: FIRST_SEGMENT, offset, position: 0 })
-        }
+        Begin::CutShort { offset } => Some(RecoveryError::Corrupt { segment: FIRST_SEGMENT, offset, position: 0 }),
         Begin::Absent => None,
     };
     if let Some(found) = later_segment(disk, dir)? {

@@ -101,10 +101,11 @@ impl Keys {
 
     /// Puts a keyset in place that was loaded again, in a read-only store.
     pub(crate) fn replace(&self, keyset: Keyset, root: RootSecret) {
-        self.epoch.store(keyset.epoch(), Ordering::Release);
         let mut state = lock(&self.state);
+        let epoch = keyset.epoch();
         state.keyset = keyset;
         state.root = root;
+        self.epoch.store(epoch, Ordering::Release);
     }
 
     /// Step 2 of an append: the key scope's current key, or a fresh leaf, which may lie above the durable reservation.

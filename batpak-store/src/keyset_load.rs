@@ -7,8 +7,8 @@ use std::{io, path::Path, sync::Arc};
 
 use batpak_crypto::RootSecret;
 use batpak_keyset::{
-    Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, ImageHeader, Keyset, LoadError, LoadInput, Loaded, Rewrite,
-    Step, candidates,
+    Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, ImageHeader, Keyset, LoadError, LoadInput, Loaded,
+    Rewrite, Step, candidates,
 };
 use batpak_segment::{Access, Disk};
 use zeroize::Zeroizing;

@@ -61,11 +61,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_read_only(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
         let opening = Opening::look(dir.as_ref(), &config)?;
-        let keys = opening.load_keys(Access::Read)?;
-        let scan = opening.scan(RecoveryMode::ReadOnly, keys.as_ref())?;
-        if let Some(loaded) = &keys {
-            opening.agree(loaded, &scan)?;
-        }
+        let (keys, scan) = opening.read_beside_a_writer()?;
         let report = OpenReport {
             clean: scan.recovered.clean_close.is_some(),
             keyset: keys.as_ref().map(|loaded| loaded.findings.clone()).unwrap_or_default(),
@@ -142,6 +138,22 @@ impl<'a> Opening<'a> {
         let seen = keys.map(|loaded| loaded.keyset.log_seen());
         let segments = self.dir.join(SEGMENTS_DIR);
         scan(&*self.config.disk, &segments, self.info.store, mode, self.info.granularity, seen)
+    }
+
+    /// Loads the keyset and then reads the log; both again when a writer published between the two, for then the log
+    /// may name keys that the older image does not know.
+    fn read_beside_a_writer(&self) -> Result<(Option<LoadedKeys>, LogScan), OpenError> {
+        let mut keys = self.load_keys(Access::Read)?;
+        loop {
+            let scan = self.scan(RecoveryMode::ReadOnly, keys.as_ref())?;
+            let Some(loaded) = &keys else { return Ok((None, scan)) };
+            let Err(refused) = self.agree(loaded, &scan) else { return Ok((keys, scan)) };
+            let epoch = loaded.keyset.epoch();
+            keys = self.load_keys(Access::Read)?;
+            if keys.as_ref().is_none_or(|again| again.keyset.epoch() <= epoch) {
+                return Err(refused);
+            }
+        }
     }
 
     /// Refuses when the keyset or the log is older than the other.

@@ -25,6 +25,11 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn at(&self, position: u64) -> Result<Option<Event>, ReadError> {
+        if position < self.view().visible() {
+            self.refresh_keys()?;
+        } else {
+            self.refresh()?;
+        }
         match self.frame_bytes(position)? {
             Some((address, bytes)) => {
                 let frame = self.decode(position, address, &bytes)?;

@@ -10,6 +10,7 @@ use batpak_segment::{Access, SEGMENTS_DIR, ScanError, ScanItem, Scanner, segment
 use crate::{
     Config, ReadError, Store,
     index::{Address, Index},
+    keys::Keys,
     keyset_load::{claimed_epochs, load},
     log_scan::{LogScan, index_frame},
     secret::ProviderContext,
@@ -56,9 +57,21 @@ impl Refresh {
                 break;
             }
         }
+        // Whoever sees an event finds its key.
+        self.reload_keys(store)?;
         store.view.set_visible(cursor.next_position);
-        drop(cursor);
-        self.reload_keys(store)
+        Ok(())
+    }
+
+    /// Loads the keyset again if it changed since the last look.
+    pub(crate) fn look_at_keys(&self, store: &Store) -> Result<(), ReadError> {
+        if !self.keys_changed(store) {
+            return Ok(());
+        }
+        let turn = lock(&self.cursor);
+        let loaded = self.reload_keys(store);
+        drop(turn);
+        loaded
     }
 
     fn look_at_segment(&self, store: &Store, cursor: &mut Cursor) -> Result<(), ReadError> {
@@ -85,13 +98,21 @@ impl Refresh {
         Ok(true)
     }
 
+    fn keys_changed(&self, store: &Store) -> bool {
+        let newer = |keys: &Keys| {
+            let epochs = claimed_epochs(&*self.config.disk, &store.dir);
+            epochs.into_iter().flatten().any(|epoch| epoch > keys.epoch())
+        };
+        store.keys().is_some_and(newer)
+    }
+
+    /// Loads the keyset again if it changed; the cursor is locked meanwhile, so that no older one replaces a newer.
     fn reload_keys(&self, store: &Store) -> Result<(), ReadError> {
-        let (Some(keys), Some(provider)) = (store.keys(), self.config.encryption.provider()) else { return Ok(()) };
-        let disk = &self.config.disk;
-        let epochs = claimed_epochs(&**disk, &store.dir);
-        if epochs.into_iter().flatten().all(|epoch| epoch <= keys.epoch()) {
+        if !self.keys_changed(store) {
             return Ok(());
         }
+        let (Some(keys), Some(provider)) = (store.keys(), self.config.encryption.provider()) else { return Ok(()) };
+        let disk = &self.config.disk;
         let context =
             ProviderContext { store: store.info.store, dir: &store.dir, disk: &**disk, entropy: &*self.config.entropy };
         let loaded = load(&context, provider, disk, Access::Read).map_err(|why| ReadError::Keyset(Box::new(why)))?;

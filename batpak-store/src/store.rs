@@ -109,6 +109,14 @@ impl Store {
         }
     }
 
+    /// Looks whether the keyset changed, in a read-only store; a writer knows.
+    pub(crate) fn refresh_keys(&self) -> Result<(), ReadError> {
+        match &self.side {
+            Side::Writer(_) => Ok(()),
+            Side::Reader(refresh) => refresh.look_at_keys(self),
+        }
+    }
+
     /// The frame at an address that is only in the write buffer so far.
     pub(crate) fn unwritten(&self, position: u64, address: Address) -> Option<Bytes> {
         match &self.side {

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn only_what_the_store_says_is_shredded_is_marked_so() {
-        let key_id = KeyId::from_u64(7);
+        let key_id = KeyId::new(0, 0, 7);
         let shredded = Payload::Shredded(ShredProof { intent: 3, key_id });
         assert_eq!(mark(&shredded), Mark::Shredded);
         assert_eq!(shown(&shredded), "shredded, on the record at position 3");

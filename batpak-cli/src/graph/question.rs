@@ -92,8 +92,12 @@ pub struct PathBetween {
 /// Which events are put in order.
 #[derive(Debug, Args)]
 pub struct Order {
+    /// Only these events, and what led to them
+    #[arg(value_name = "EVENT")]
+    events: Vec<EventName>,
+
     /// Only the events of this correlation id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "events")]
     correlation: Option<EventId>,
 }
 
@@ -134,8 +138,7 @@ impl Question {
                 Answer { no, ..Answer::of_events(common) }
             }
             Self::Path(between) => between.answer(graph)?,
-            Self::Order(Order { correlation: None }) => Answer::of_events(graph.order()),
-            Self::Order(Order { correlation: Some(id) }) => Answer::of_events(graph.correlated(id)),
+            Self::Order(order) => order.answer(graph)?,
             Self::Heads => Answer::of_events(graph.heads()),
             Self::Cut(of) => of.answer(graph)?,
             Self::Verify => verified(graph),
@@ -172,8 +175,8 @@ impl Question {
             Self::Descendants(of) => format!("What {} led to", of.event.as_str()),
             Self::Relation(two) | Self::Common(two) => format!("{} and {}", two.first.as_str(), two.second.as_str()),
             Self::Path(between) => format!("From {} to {}", between.from.as_str(), between.to.as_str()),
-            Self::Order(Order { correlation: None }) | Self::Verify => "What led to what".to_owned(),
-            Self::Order(Order { correlation: Some(id) }) => format!("What belongs to {id}"),
+            Self::Order(order) => order.title(),
+            Self::Verify => "What led to what".to_owned(),
             Self::Heads => "What led to nothing yet".to_owned(),
             Self::Cut(of) => of.title(),
         }
@@ -215,6 +218,24 @@ impl PathBetween {
     }
 }
 
+impl Order {
+    fn answer(&self, graph: &Graph) -> Result<Answer, CliError> {
+        Ok(match &self.correlation {
+            Some(id) => Answer::of_events(graph.correlated(id)),
+            None if self.events.is_empty() => Answer::of_events(graph.order()),
+            None => Answer::of_events(graph.cut_of(&find_all(&self.events, graph)?).nodes()),
+        })
+    }
+
+    fn title(&self) -> String {
+        match &self.correlation {
+            Some(id) => format!("What belongs to {id}"),
+            None if self.events.is_empty() => "What led to what".to_owned(),
+            None => format!("What led to {}", joined(&self.events)),
+        }
+    }
+}
+
 impl CutOf {
     fn answer(&self, graph: &Graph) -> Result<Answer, CliError> {
         let nodes = find_all(&self.events, graph)?;
@@ -235,12 +256,13 @@ impl CutOf {
     fn title(&self) -> String {
         match self.at {
             Some(position) => format!("What stands before position {position}"),
-            None => {
-                let names: Vec<_> = self.events.iter().map(EventName::as_str).collect();
-                format!("The cut of {}", names.join(", "))
-            }
+            None => format!("The cut of {}", joined(&self.events)),
         }
     }
+}
+
+fn joined(names: &[EventName]) -> String {
+    names.iter().map(EventName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn reached(mut reach: Reach<'_>) -> Answer {

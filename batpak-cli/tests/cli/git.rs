@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::harness::{Home, finished, quiet_git};
 
 /// A small history with merges, octopus too, times in several zones, an empty message and one that is not UTF-8.
-const HISTORY: &[u8] = include_bytes!("../history.fi");
+pub const HISTORY: &[u8] = include_bytes!("../history.fi");
 
 /// Runs git in a repository under the home, and returns what it printed.
 #[track_caller]

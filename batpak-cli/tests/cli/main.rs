@@ -2,6 +2,8 @@
 
 mod demo;
 mod git;
+mod graph;
+mod graph_oracle;
 mod harness;
 mod jsonl;
 mod keys;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use batpak_store::{
-    Granularity, OpenError, Store,
+    Durability, Granularity, OpenError, Store,
     keyset::{Copy, Finding},
     segment::DiskOp,
 };
@@ -231,4 +231,27 @@ fn older_log_put_back_is_refused() {
         place.put(&segment, &new);
         assert_eq!(payloads(&place.open()).len(), 3);
     });
+}
+
+#[test]
+fn one_publication_makes_one_reservation() {
+    let place = Place::memory();
+    let store = place.create_per(Granularity::Event);
+    let publications = || store.stats().keyset.unwrap().publications;
+    // 64 leaves, and 256 more when half of those are taken; then 1,024 when half of the second are.
+    for (leaf, expected) in (1..=193).map(|leaf| {
+        (
+            leaf,
+            if leaf <= 32 {
+                1
+            } else if leaf <= 192 {
+                2
+            } else {
+                3
+            },
+        )
+    }) {
+        store.append(&event("a", b"x").durability(Durability::Buffered)).unwrap();
+        assert_eq!(publications(), expected, "after leaf {leaf}");
+    }
 }

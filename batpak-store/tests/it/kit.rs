@@ -169,6 +169,7 @@ pub fn sound(store: &Store) {
 /// Checks that no file of the store is another than before; names those that are.
 pub fn unchanged(place: &Place, before: &[(PathBuf, Vec<u8>)]) {
     let now = place.files();
-    let changed = now.iter().filter(|file| !before.contains(file)).chain(before.iter().filter(|file| !now.contains(file)));
+    let changed =
+        now.iter().filter(|file| !before.contains(file)).chain(before.iter().filter(|file| !now.contains(file)));
     assert_eq!(changed.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
 }

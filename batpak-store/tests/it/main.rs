@@ -3,16 +3,21 @@
 
 mod kit;
 
+mod between;
 mod creation;
+mod disk_full;
 mod fence;
 mod flips;
 mod follow;
 mod keyset_findings;
 mod lifecycle;
 mod mismatches;
+mod processes;
 mod providers;
+mod read_only;
 mod reading;
 mod refusals;
 mod repeats;
+mod rounds;
 mod spots;
 mod torn;

@@ -165,7 +165,7 @@ fn key_file_that_is_damaged_is_refused() {
     let place = Place::memory();
     filled(&place);
     let (path, whole) = (place.key_file(), place.read(&place.key_file()));
-    for at in 0..512 {
+    for at in (0..512).step_by(3) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         place.put(&path, &bytes);
