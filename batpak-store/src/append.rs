@@ -111,7 +111,7 @@ impl Store {
             return Ok(Vec::new());
         };
         let drafts = writer.validate_batch(events)?;
-        if drafts.iter().any(|draft| writer.pipeline.known(&draft.id).is_some()) {
+        if drafts.iter().any(|draft| writer.pipeline.is_known(&draft.id)) {
             return self.repeat_all(writer, drafts.iter().map(|draft| draft.id), events, durability);
         }
         let sealed = drafts.into_iter().map(|draft| writer.seal(writer.key(draft, self.view())?));

@@ -88,6 +88,11 @@ impl Pipeline {
         Some(Known { position, ahead: state.ahead(position, position + 1) })
     }
 
+    /// Says whether an event's id is in the log or on its way there, for who does not wait for it.
+    pub(crate) fn is_known(&self, id: &EventId) -> bool {
+        read(&self.view.index).position_of(id).is_some()
+    }
+
     /// Gives up waiting for a placed unit.
     pub(crate) fn leave(&self) {
         lock(&self.state).leave();

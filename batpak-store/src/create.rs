@@ -9,7 +9,7 @@ use std::{
 };
 
 use batpak_format::{ChainHash, Genesis, Record, StoreId};
-use batpak_keyset::{CreateKeyset, Granularity, Keyset, LogSeen, Step};
+use batpak_keyset::{CreateKeyset, Granularity, Keyset, LogSeen};
 use batpak_segment::{DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, Tail};
 
 use crate::{
@@ -156,14 +156,7 @@ impl Making<'_> {
             .map_err(refused("create the keyset in", self.dir))?;
         keyset.set_identity(files.identity().map_err(refused("look at the keyset in", self.dir))?);
         let publication = keyset.publication(&secret.root, LogSeen::NOTHING, &**entropy)?;
-        for step in publication.steps() {
-            files.carry_out(step, &publication).map_err(refused("write the keyset in", self.dir))?;
-            match step {
-                Step::Durable => keyset.durable(&publication),
-                Step::Sync(copy) => keyset.copy_good(copy, publication.epoch),
-                _ => {}
-            }
-        }
+        files.publish(&mut keyset, &publication).map_err(refused("write the keyset in", self.dir))?;
         self.config.disk.sync_dir(self.dir).map_err(refused("sync", self.dir))?;
         Ok(Some(Keys::new(keyset, secret.root, files, Shreds::default(), Arc::clone(entropy))))
     }

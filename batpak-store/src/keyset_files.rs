@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use batpak_keyset::{Copy, CopyIdentity, ExtentWrite, Publication, Step};
+use batpak_keyset::{Copy, CopyIdentity, ExtentWrite, Keyset, Publication, Step};
 use batpak_segment::{Access, Disk, DiskFile};
 
 /// Directory of the extents, in the store's.
@@ -60,6 +60,19 @@ impl KeysetFiles {
             Copy::A => &*self.a,
             Copy::B => &*self.b,
         }
+    }
+
+    /// Carries out a whole publication while nobody else uses the keyset: at creation and at open.
+    pub(crate) fn publish(&self, keyset: &mut Keyset, publication: &Publication) -> io::Result<()> {
+        for step in publication.steps() {
+            self.carry_out(step, publication)?;
+            match step {
+                Step::Durable => keyset.durable(publication),
+                Step::Sync(copy) if copy != publication.first => keyset.copy_good(copy, publication.epoch),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Carries out one step of a publication.

@@ -5,10 +5,10 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use batpak_crypto::RootSecret;
+use batpak_crypto::{Entropy, RootSecret};
 use batpak_keyset::{
     Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, ImageHeader, Keyset, LoadError, LoadInput, Loaded,
-    Rewrite, Step, candidates,
+    LogSeen, Rewrite, Step, candidates,
 };
 use batpak_segment::{Access, Disk};
 use zeroize::Zeroizing;
@@ -181,10 +181,14 @@ impl LoadedKeys {
         Ok(())
     }
 
-    /// Mints nothing more from the pages there are, and says from the next publication on which file this is.
-    pub(crate) fn renew_page(&mut self) {
-        self.keyset.retire_page();
+    /// Counts every page there is as used up, and makes that durable, with which file this is: no later open mints from them
+    /// either, whether or not this one mints at all.
+    pub(crate) fn renew_page(&mut self, seen: LogSeen, entropy: &dyn Entropy, dir: &Path) -> Result<(), OpenError> {
+        let highest = self.keyset.pages().map(|page| page.first + (page.count - 1)).max();
+        self.keyset.raise_pages_above(highest.unwrap_or(0));
         self.keyset.set_identity(self.identity);
+        let publication = self.keyset.publication(&self.root, seen, entropy)?;
+        self.files.publish(&mut self.keyset, &publication).map_err(refused("write the keyset in", dir))
     }
 
     pub(crate) fn into_keys(self, shreds: Shreds, config: &Config) -> Keys {

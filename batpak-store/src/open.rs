@@ -7,7 +7,7 @@
 use std::{path::Path, sync::Arc};
 
 use batpak_crypto::NonceBuffer;
-use batpak_keyset::LogVerdict;
+use batpak_keyset::{LogSeen, LogVerdict};
 use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_durable};
 
 use crate::{
@@ -197,7 +197,9 @@ impl<'a> Opening<'a> {
             loaded.rewrite().map_err(refused("write the keyset in", self.dir))?;
         }
         if !report.keyset.is_empty() || report.copied {
-            loaded.renew_page();
+            let recovered = &scan.recovered;
+            let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
+            loaded.renew_page(seen, &*self.config.entropy, self.dir)?;
         }
         Ok(Some(loaded.into_keys(scan.shreds.clone(), self.config)))
     }
@@ -207,7 +209,7 @@ impl<'a> Opening<'a> {
         let Some((info, facts)) = &scan.unfinished else { return Ok(()) };
         let (disk, segments) = (Arc::clone(&self.config.disk), self.dir.join(SEGMENTS_DIR));
         let end = (info.number, info.log_len);
-        SegmentLog::resume(disk, &segments, self.info.store, end, *facts, false, false)?
+        SegmentLog::resume(disk, &segments, self.info.store, end, *facts, None, false)?
             .mend_rolled(scan.active.keyset_epoch)
     }
 
@@ -221,7 +223,7 @@ impl<'a> Opening<'a> {
         let recovered = &scan.recovered;
         let segments = self.dir.join(SEGMENTS_DIR);
         let end = (recovered.active, recovered.end_offset);
-        let closed = recovered.clean_close.is_some();
+        let closed = recovered.clean_close.map(|close| close.keyset_epoch);
         let ahead = self.config.durability == Durability::Synced;
         let disk = Arc::clone(&self.config.disk);
         let log = SegmentLog::resume(disk, &segments, self.info.store, end, scan.active, closed, ahead)

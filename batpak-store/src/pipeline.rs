@@ -88,6 +88,8 @@ pub(crate) struct State {
 struct Failure {
     from: u64,
     why: Arc<io::Error>,
+    /// Whether some of it may stand on the disk all the same.
+    unknown: bool,
 }
 
 /// See the module.
@@ -228,8 +230,8 @@ impl Pipeline {
     }
 
     /// Takes back every queued unit: index and heads are as they were before them.
-    fn set_back(&self, state: &mut State, why: io::Error) -> Arc<io::Error> {
-        let why = Arc::new(why);
+    fn set_back(&self, state: &mut State, failure: WriteFailure) {
+        let why = Arc::new(failure.why);
         let mut index = write(&self.view.index);
         let mut from = state.next_position;
         while let Some(unit) = state.queue.pop_back() {
@@ -247,11 +249,13 @@ impl Pipeline {
         }
         self.view.set_visible(state.written.max(state.acknowledged));
         if state.waiting > 0 {
-            state.failures.push(Failure { from, why: Arc::clone(&why) });
+            state.failures.push(Failure { from, why: Arc::clone(&why), unknown: failure.unknown });
         } else {
             state.failures_before += 1;
         }
-        why
+        if failure.unknown {
+            state.poison.get_or_insert(why);
+        }
     }
 }
 
@@ -281,7 +285,8 @@ impl State {
         let since = usize::try_from(ahead.era.saturating_sub(self.failures_before)).unwrap_or(usize::MAX);
         let failed = self.failures.iter().skip(since).find(|failure| failure.from <= ahead.first);
         if let Some(failure) = failed {
-            return Some(Err(AppendError::NotWritten(Arc::clone(&failure.why))));
+            let why = Arc::clone(&failure.why);
+            return Some(Err(if failure.unknown { AppendError::Poisoned(why) } else { AppendError::NotWritten(why) }));
         }
         if let Some(why) = &self.poison {
             return Some(Err(AppendError::Poisoned(Arc::clone(why))));
@@ -402,12 +407,9 @@ impl<'a> Turn<'a> {
             state.sync.reach(below, chain);
         }
         if let Some(failure) = outcome.failed {
-            let why = pipeline.set_back(&mut state, failure.why);
+            pipeline.set_back(&mut state, failure);
             if let Some(log) = &log {
                 state.tail = log.tail(state.tail);
-            }
-            if failure.unknown {
-                state.poison.get_or_insert(why);
             }
         }
         state.log = log;

@@ -129,7 +129,12 @@ impl Store {
     /// Opens a frame's payload; one that stands in clear is a part of `bytes`, which the frame was decoded from.
     pub(crate) fn payload(&self, frame: &Frame<'_>, bytes: &Bytes) -> Result<Payload, ReadError> {
         let header = frame.header();
+        // What callers wrote is sealed in an encrypted store and nowhere else; what the store wrote is sealed never.
+        let sealed = self.info.encrypted && !header.kind().is_reserved();
         match (header.encryption(), frame.payload()) {
+            (encryption, _) if encryption.is_some() != sealed => {
+                Err(ReadError::Tampered { position: header.position() })
+            }
             (None, Some(payload)) => Ok(Payload::Open(bytes.slice_ref(payload))),
             (None, None) => Err(ReadError::Tampered { position: header.position() }),
             (Some(encryption), payload) => match self.keys() {

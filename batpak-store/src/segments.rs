@@ -55,8 +55,8 @@ pub(crate) struct SegmentLog {
     facts: Facts,
     /// Whether blocks are written ahead of the frames, which pays when each append is synced.
     ahead: bool,
-    /// Whether the active segment ends in a footer that a clean close wrote.
-    closed: bool,
+    /// The keyset's epoch in the footer of a clean close, while the active segment ends in one.
+    closed: Option<u64>,
 }
 
 impl SegmentLog {
@@ -69,7 +69,7 @@ impl SegmentLog {
         ahead: bool,
     ) -> io::Result<Self> {
         let writer = SegmentWriter::create(Arc::clone(&disk), dir, &header(store, roll), ahead)?;
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), ahead, closed: false })
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), ahead, closed: None })
     }
 
     /// Goes on in the active segment of a recovered log.
@@ -79,7 +79,7 @@ impl SegmentLog {
         store: StoreId,
         end: (u64, u64),
         facts: Facts,
-        closed: bool,
+        closed: Option<u64>,
         ahead: bool,
     ) -> io::Result<Self> {
         let mut writer = SegmentWriter::resume(Arc::clone(&disk), dir, end.0, end.1)?;
@@ -97,7 +97,7 @@ impl SegmentLog {
     }
 
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.closed = false;
+        self.closed = None;
         self.writer.write(offset, bytes)
     }
 
@@ -131,11 +131,11 @@ impl SegmentLog {
 
     /// Ends the log with a footer that vouches for it, unless one stands there.
     pub(crate) fn close(&mut self, keyset_epoch: u64) -> io::Result<()> {
-        if self.closed {
+        if self.closed == Some(keyset_epoch) {
             return Ok(());
         }
         self.end(SegmentEnd::Closed, keyset_epoch).map_err(|failure| failure.why)?;
-        self.closed = true;
+        self.closed = Some(keyset_epoch);
         Ok(())
     }
 

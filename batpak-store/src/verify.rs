@@ -121,7 +121,7 @@ pub enum ProblemKind {
     /// A cause that is not marked external does not stand before its event.
     #[error("cause {0} does not stand before this event")]
     UnknownCause(EventId),
-    /// The key is there and the payload does not open under it.
+    /// The key is there and the payload does not open under it; or it stands in clear in an encrypted store.
     #[error("the payload was tampered with")]
     Tampered,
     /// A record of the store itself cannot be read.
@@ -294,6 +294,10 @@ impl Verifier<'_> {
             return Ok(());
         }
         self.report.events += 1;
+        if header.encryption().is_some() != self.store.info.encrypted {
+            self.problem(segment, offset, ProblemKind::Tampered);
+            return Ok(());
+        }
         if !self.options.keys || header.encryption().is_none() {
             return Ok(());
         }

@@ -45,10 +45,10 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     let repos = match repo {
         Some(repo) => vec![repo],
         None => {
-            let bundled = fs::read_to_string(workspace.workspace_root.join("batpak-cli/tests/history.fi"))?;
+            let bundled = fs::read(workspace.workspace_root.join("batpak-cli/tests/history.fi"))?;
             vec![
                 Git::create(&scratch.join("bundled.git"), &bundled)?,
-                Git::create(&scratch.join("generated.git"), &history::generated(SEED, COMMITS))?,
+                Git::create(&scratch.join("generated.git"), history::generated(SEED, COMMITS).as_bytes())?,
             ]
         }
     };

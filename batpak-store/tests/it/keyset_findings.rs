@@ -255,3 +255,21 @@ fn one_publication_makes_one_reservation() {
         assert_eq!(publications(), expected, "after leaf {leaf}");
     }
 }
+
+#[test]
+fn a_fresh_page_after_damage_is_kept_to_by_opens_that_mint_nothing() {
+    let place = Place::memory();
+    let store = place.create();
+    append(&store, "a", b"1");
+    store.close().unwrap();
+    let mut bytes = place.read(&place.dir().join("keyset.a"));
+    bytes[300] ^= 1;
+    place.put(&place.dir().join("keyset.a"), &bytes);
+    place.open().close().unwrap();
+    let store = place.open();
+    assert!(store.open_report().clean, "{:?}", store.open_report());
+    let page = |store: &batpak_store::Store, id| store.header(id).unwrap().unwrap().encryption.unwrap().key_id.page();
+    let first = page(&store, store.read(&batpak_store::Query::all()).unwrap().next().unwrap().unwrap().header.id);
+    let minted = append(&store, "b", b"2");
+    assert_eq!((first, page(&store, minted.id)), (1, 2));
+}

@@ -4,11 +4,13 @@
 mod kit;
 
 mod between;
+mod causality;
 mod creation;
 mod disk_full;
 mod fence;
 mod flips;
 mod follow;
+mod forged;
 mod keyset_findings;
 mod lifecycle;
 mod mismatches;
@@ -20,4 +22,5 @@ mod refusals;
 mod repeats;
 mod rounds;
 mod spots;
+mod tight;
 mod torn;

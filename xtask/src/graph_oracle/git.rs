@@ -25,13 +25,13 @@ pub(super) struct Commit {
 
 impl Git {
     /// Makes a bare repository of a fast-import stream, and returns where it is.
-    pub(super) fn create(repo: &Path, stream: &str) -> Outcome<PathBuf> {
+    pub(super) fn create(repo: &Path, stream: &[u8]) -> Outcome<PathBuf> {
         let mut init = Command::new("git");
         init.args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(repo);
         crate::command::output(init)?;
         let mut import = call(repo, &["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = import.stdin.take() {
-            stdin.write_all(stream.as_bytes())?;
+            stdin.write_all(stream)?;
         }
         match import.wait()? {
             status if status.success() => Ok(repo.to_owned()),
@@ -70,8 +70,7 @@ impl Git {
 
     /// `git merge-base --is-ancestor`; a commit is an ancestor of itself.
     pub(super) fn is_ancestor(&self, earlier: usize, later: usize) -> Outcome<bool> {
-        let status =
-            call(&self.repo, &["merge-base", "--is-ancestor", self.id(earlier), self.id(later)]).status()?;
+        let status = call(&self.repo, &["merge-base", "--is-ancestor", self.id(earlier), self.id(later)]).status()?;
         match status.code() {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
@@ -93,11 +92,6 @@ impl Git {
             (numbers.next().unwrap_or_default(), numbers.collect())
         };
         Ok(listed.lines().map(line).collect())
-    }
-
-    /// The number of a commit.
-    pub(super) fn number(&self, id: &str) -> Option<usize> {
-        self.numbers.get(id).copied()
     }
 
     fn id(&self, commit: usize) -> &str {
@@ -122,7 +116,8 @@ impl Git {
     /// A history of these parents, without a repository.
     #[cfg(test)]
     pub(super) fn planted(parents: &[&[usize]]) -> Git {
-        let commit = |(number, parents): (usize, &&[usize])| Commit { id: number.to_string(), parents: parents.to_vec() };
+        let commit =
+            |(number, parents): (usize, &&[usize])| Commit { id: number.to_string(), parents: parents.to_vec() };
         let commits: Vec<Commit> = parents.iter().enumerate().map(commit).collect();
         let numbers = commits.iter().enumerate().map(|(number, commit)| (commit.id.clone(), number));
         Git { repo: PathBuf::new(), numbers: numbers.collect(), commits }

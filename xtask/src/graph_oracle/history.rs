@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::sample::Random;
+use crate::random::Random;
 
 /// Branches that grow at a time.
 const BRANCHES: usize = 12;
@@ -39,7 +39,7 @@ pub(super) fn generated(seed: u64, commits: usize) -> String {
 fn parents(seed: u64, commits: usize) -> Vec<Vec<usize>> {
     let mut random = Random::new(seed);
     let mut all: Vec<Vec<usize>> = vec![Vec::new()];
-    let mut tips = vec![0];
+    let mut tips: Vec<usize> = vec![0];
     while all.len() < commits {
         let at = random.below(tips.len());
         let tip = tips[at];
@@ -109,7 +109,8 @@ mod tests {
         assert!(history.iter().filter(|parents| parents.is_empty()).count() > 5);
         assert!(history.iter().filter(|parents| parents.len() == 2).count() > 100);
         assert!(history.iter().filter(|parents| parents.len() > 8).count() > 5);
-        let is_crossed = |pair: &&[Vec<usize>]| pair[0].len() == 2 && pair[0][0] == pair[1][1] && pair[0][1] == pair[1][0];
+        let is_crossed =
+            |pair: &&[Vec<usize>]| pair[0].len() == 2 && pair[0][0] == pair[1][1] && pair[0][1] == pair[1][0];
         let crossed = history.windows(2).filter(|pair| pair[1].len() == 2).filter(is_crossed).count();
         assert!(crossed > 50, "{crossed}");
     }

@@ -1,6 +1,7 @@
 //! Which questions are asked: pairs from far and near, and pairs of which one led to the other.
 
 use super::git::Git;
+use crate::random::Random;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,25 +33,6 @@ pub(super) struct Query {
     pub(super) kind: Kind,
     pub(super) first: usize,
     pub(super) second: usize,
-}
-
-/// Numbers that look random: SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
-#[derive(Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) const fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    /// A number below `end`, which is not zero.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % end as u64) as usize
-    }
 }
 
 /// The questions about one history, in an order that the seed decides.

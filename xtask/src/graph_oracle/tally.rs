@@ -77,8 +77,10 @@ impl Tally {
     pub(super) fn shown(&self) -> String {
         let mut text = String::new();
         let order = if self.whole_order { "legal" } else { "NOT LEGAL" };
-        let _ = writeln!(text, "  {} commits, {} of them merges; the order of all is {order}", self.commits, self.merges);
-        let _ = writeln!(text, "  {:<10} {:>7} {:>7} {:>12} {:>14}", "question", "asked", "differ", "git", "batpak-graph");
+        let _ =
+            writeln!(text, "  {} commits, {} of them merges; the order of all is {order}", self.commits, self.merges);
+        let _ =
+            writeln!(text, "  {:<10} {:>7} {:>7} {:>12} {:>14}", "question", "asked", "differ", "git", "batpak-graph");
         for kind in Kind::ALL {
             let count = &self.counts[kind as usize];
             let (git, ours) = (shown(median(&count.git)), shown(median(&count.ours)));
@@ -125,7 +127,11 @@ mod tests {
         assert_eq!(tally.mismatches(), 2);
         tally.whole_order(true);
         assert_eq!(tally.mismatches(), 1);
-        assert!(tally.shown().contains("common           1       1     0.000 ms       1.500 ms\n"), "{}", tally.shown());
+        assert!(
+            tally.shown().contains("common           1       1     0.000 ms       1.500 ms\n"),
+            "{}",
+            tally.shown()
+        );
     }
 
     #[test]

@@ -63,7 +63,14 @@ const FLOORS: [Floor; 8] = [
         name: "xtask",
         layers: &[],
         dev_layers: &[],
-        foreign: &["proc-macro2", "public-api", "serde", "serde_json", "spdx"],
+        foreign: &[
+            "base64",
+            "proc-macro2",
+            "public-api",
+            "serde",
+            "serde_json",
+            "spdx",
+        ],
     },
 ];
 
