@@ -3,6 +3,8 @@
 //! Invariant: seal, then fence, then frame. A payload is sealed before it is hashed and framed; [`Fence::pass`](crate::fence::Fence::pass)
 //! alone makes what [`Pipeline::commit`](crate::pipeline::Pipeline) takes; plaintext never leaves this file.
 
+use std::{io, sync::Arc};
+
 use batpak_crypto::PayloadKey;
 use batpak_format::{
     BatchPart, Causes, Coordinate, EventId, FrameBuf, HashedFrame, KeyId, PayloadEncryption, Statement, Tags,
@@ -111,8 +113,9 @@ impl Store {
             return Ok(Vec::new());
         };
         let drafts = writer.validate_batch(events)?;
-        if drafts.iter().any(|draft| writer.pipeline.is_known(&draft.id)) {
-            return self.repeat_all(writer, drafts.iter().map(|draft| draft.id), events, durability);
+        let ids: Vec<EventId> = drafts.iter().map(|draft| draft.id).collect();
+        if let Some(receipts) = self.repeat_all(writer, &ids, events, durability)? {
+            return Ok(receipts);
         }
         let sealed = drafts.into_iter().map(|draft| writer.seal(writer.key(draft, self.view())?));
         self.place(writer, sealed.collect::<Result<_, _>>()?, events, durability)?.wait_all()
@@ -129,9 +132,11 @@ impl Store {
         let fenced = writer.fence(sealed)?;
         match writer.commit(fenced, durability)? {
             Committed::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
-            Committed::Known(ids) => {
-                Ok(Ticket::answered(self.repeat_all(writer, ids.into_iter(), events, durability)?))
-            }
+            Committed::Known(ids) => match self.repeat_all(writer, &ids, events, durability)? {
+                Some(receipts) => Ok(Ticket::answered(receipts)),
+                // The events that had the ids at the commit were taken back since: their write failed.
+                None => Err(AppendError::NotWritten(Arc::new(io::ErrorKind::Interrupted.into()))),
+            },
         }
     }
 }

@@ -88,9 +88,20 @@ impl Pipeline {
         Some(Known { position, ahead: state.ahead(position, position + 1) })
     }
 
-    /// Says whether an event's id is in the log or on its way there, for who does not wait for it.
-    pub(crate) fn is_known(&self, id: &EventId) -> bool {
-        read(&self.view.index).position_of(id).is_some()
+    /// Returns, as of one moment, which of these ids are in the log or on their way there; none when no id is.
+    pub(crate) fn known_all(&self, ids: &[EventId]) -> Option<Vec<Option<Known>>> {
+        let index = read(&self.view.index);
+        if ids.iter().all(|id| index.position_of(id).is_none()) {
+            return None;
+        }
+        drop(index);
+        let mut state = lock(&self.state);
+        let index = read(&self.view.index);
+        let known = |id| {
+            let position = index.position_of(id)?;
+            Some(Known { position, ahead: state.ahead(position, position + 1) })
+        };
+        Some(ids.iter().map(known).collect())
     }
 
     /// Gives up waiting for a placed unit.

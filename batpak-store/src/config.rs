@@ -13,7 +13,7 @@ use batpak_format::{PLAINTEXT_BYTES_LIMIT, PLAINTEXT_BYTES_MAX_DEFAULT, Timestam
 use batpak_keyset::Granularity;
 use batpak_segment::{Disk, RealDisk};
 
-use crate::secret::RootSecretProvider;
+use crate::{accept::Accepted, secret::RootSecretProvider};
 
 /// Smallest segment that can be asked for.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
@@ -102,6 +102,7 @@ pub struct Config {
     pub(crate) provider_hint: String,
     pub(crate) nonce_mode: NonceMode,
     pub(crate) without_keys: bool,
+    pub(crate) accepted: Accepted,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -123,6 +124,7 @@ impl Config {
             provider_hint: String::new(),
             nonce_mode: NonceMode::Buffered,
             without_keys: false,
+            accepted: Accepted::default(),
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
@@ -190,6 +192,29 @@ impl Config {
     #[must_use]
     pub const fn without_keys(mut self) -> Self {
         self.without_keys = true;
+        self
+    }
+
+    /// Opens a store whose keyset is gone: every payload sealed so far is lost for good, and an event says that this was accepted. The
+    /// provider makes a new root secret. A damaged keyset is no missing one: its files are removed first, knowingly.
+    #[must_use]
+    pub const fn accept_key_loss(mut self) -> Self {
+        self.accepted.key_loss = true;
+        self
+    }
+
+    /// Opens a store whose keyset is older than its log: payloads under keys that it does not know are lost, and an event says that
+    /// this was accepted.
+    #[must_use]
+    pub const fn accept_keyset_rollback(mut self) -> Self {
+        self.accepted.keyset_rollback = true;
+        self
+    }
+
+    /// Opens a store whose log is older than its keyset: acknowledged events are missing, and an event says that this was accepted.
+    #[must_use]
+    pub const fn accept_log_rollback(mut self) -> Self {
+        self.accepted.log_rollback = true;
         self
     }
 

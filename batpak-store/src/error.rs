@@ -65,17 +65,19 @@ pub enum OpenError {
     #[error("both copies of the keyset are damaged: restore keyset.a and keyset.b from their latest backup")]
     KeysetCorrupt(#[source] LoadError),
     /// The keyset is gone while the log has sealed events.
-    #[error("the keyset is missing: restore keyset.a and keyset.b from their latest backup")]
+    #[error("the keyset is missing: restore keyset.a and keyset.b from their latest backup, or accept the loss")]
     KeysetMissing,
     /// The keyset is older than the log.
-    #[error("the keyset is older than the log (epoch {epoch}): restore the latest copy of keyset.a and keyset.b")]
+    #[error(
+        "the keyset is older than the log (epoch {epoch}): restore the latest copy of keyset.a and keyset.b, or accept the rollback"
+    )]
     KeysetRolledBack {
         /// The epoch of the keyset that was found.
         epoch: u64,
     },
     /// The log is older than the keyset: events that were acknowledged are missing.
     #[error(
-        "the log ends at position {found}, and the keyset has seen it reach {seen}: acknowledged events are missing, restore the log"
+        "the log ends at position {found}, and the keyset has seen it reach {seen}: acknowledged events are missing; restore the log, or accept the rollback"
     )]
     LogRolledBack {
         /// Where the log ends.

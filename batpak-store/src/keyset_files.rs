@@ -136,3 +136,38 @@ impl KeysetFiles {
         self.dir.join(EXTENTS_DIR).join(format!("{number:020}"))
     }
 }
+
+/// A first copy of a keyset where none is: it gets its name when it is whole, and the next open heals the other copy from it.
+#[derive(Debug)]
+pub(crate) struct NewCopy<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    file: Arc<dyn DiskFile>,
+}
+
+impl<'a> NewCopy<'a> {
+    /// The name that it has until it is whole; a hidden file is left alone by every open.
+    const NAME: &'static str = ".keyset.new";
+
+    pub(crate) fn create(disk: &'a dyn Disk, dir: &'a Path) -> io::Result<Self> {
+        let path = dir.join(Self::NAME);
+        match disk.remove(&path) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
+        Ok(Self { disk, dir, file: disk.create_new(&path, FILE_MODE)? })
+    }
+
+    pub(crate) fn identity(&self) -> io::Result<CopyIdentity> {
+        let identity = self.file.identity()?;
+        Ok(CopyIdentity { inode: identity.inode, birth_ns: identity.birth_ns })
+    }
+
+    /// Writes the image, and gives the file its name.
+    pub(crate) fn finish(self, publication: &Publication) -> io::Result<()> {
+        self.file.write_all_at(&publication.image, 0)?;
+        self.file.sync_all()?;
+        self.disk.rename(&self.dir.join(Self::NAME), &self.dir.join(Copy::A.file_name()))?;
+        self.disk.sync_dir(self.dir)
+    }
+}

@@ -63,6 +63,7 @@ pub use store::{Store, StoreInfo};
 pub use ticket::Ticket;
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport};
 
+mod accept;
 mod append;
 mod causality;
 mod close;

@@ -31,6 +31,17 @@ pub(crate) struct LogScan {
 }
 
 impl LogScan {
+    /// The highest keyset epoch that the log names.
+    pub(crate) fn epoch_max(&self) -> u64 {
+        let footers = self.recovered.segments.iter().filter_map(|info| Some(info.footer?.epoch_max));
+        self.recovered.segments.iter().map(|info| info.keyset_epoch).chain(footers).max().unwrap_or(0)
+    }
+
+    /// Position of the last shred intent.
+    pub(crate) fn last_intent(&self) -> Option<u64> {
+        self.last_intent.map(|intent| intent.position)
+    }
+
     /// What the keyset is held against.
     pub(crate) fn facts(&self) -> LogFacts {
         LogFacts {

@@ -12,6 +12,7 @@ use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_du
 
 use crate::{
     Config, Durability, OpenError, OpenReport, Store, StoreInfo,
+    accept::accept,
     inspect::inspect,
     keys::Keys,
     keyset_load::{LoadedKeys, judge, load},
@@ -34,7 +35,18 @@ impl Store {
     /// # Errors
     /// [`OpenError`], by variant; nothing was changed then that a later open would not change as well.
     pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
-        let opening = Opening::look(dir.as_ref(), &config)?;
+        let dir = dir.as_ref();
+        match Self::open_once(dir, &config) {
+            Err(why) => {
+                accept(&Opening::look(dir, &config)?, why)?;
+                Self::open_once(dir, &config)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(dir: &Path, config: &Config) -> Result<Self, OpenError> {
+        let opening = Opening::look(dir, config)?;
         // Without keys an encrypted store can be read, and what was written to it would stand in clear.
         if opening.info.encrypted && config.encryption.provider().is_none() {
             return Err(OpenError::EncryptionExpected);
@@ -62,7 +74,9 @@ impl Store {
     pub fn open_read_only(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
         let opening = Opening::look(dir.as_ref(), &config)?;
         let (keys, scan) = opening.read_beside_a_writer()?;
+        let rolled_back = keys.as_ref().is_some_and(|loaded| opening.agree(loaded, &scan).is_err());
         let report = OpenReport {
+            keyset_rolled_back: rolled_back,
             clean: scan.recovered.clean_close.is_some(),
             keyset: keys.as_ref().map(|loaded| loaded.findings.clone()).unwrap_or_default(),
             ..OpenReport::default()
@@ -82,10 +96,10 @@ impl Store {
 }
 
 /// A store that is being opened.
-struct Opening<'a> {
-    dir: &'a Path,
-    config: &'a Config,
-    info: StoreInfo,
+pub(crate) struct Opening<'a> {
+    pub(crate) dir: &'a Path,
+    pub(crate) config: &'a Config,
+    pub(crate) info: StoreInfo,
 }
 
 impl<'a> Opening<'a> {
@@ -106,12 +120,17 @@ impl<'a> Opening<'a> {
         Ok(Self { dir, config, info })
     }
 
-    fn context(&self) -> ProviderContext<'_> {
+    /// The same store, to be opened once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { dir: self.dir, config: self.config, info: self.info.clone() }
+    }
+
+    pub(crate) fn context(&self) -> ProviderContext<'_> {
         let config = self.config;
         ProviderContext { store: self.info.store, dir: self.dir, disk: &*config.disk, entropy: &*config.entropy }
     }
 
-    fn lock(&self) -> Result<Option<Arc<dyn DiskFile>>, OpenError> {
+    pub(crate) fn lock(&self) -> Result<Option<Arc<dyn DiskFile>>, OpenError> {
         let path = self.dir.join(LOCK_FILE);
         let disk = &self.config.disk;
         let lock = match disk.open(&path, Access::ReadWrite) {
@@ -127,14 +146,14 @@ impl<'a> Opening<'a> {
         }
     }
 
-    fn load_keys(&self, access: Access) -> Result<Option<LoadedKeys>, OpenError> {
+    pub(crate) fn load_keys(&self, access: Access) -> Result<Option<LoadedKeys>, OpenError> {
         match self.config.encryption.provider() {
             Some(provider) => load(&self.context(), provider, &self.config.disk, access).map(Some),
             None => Ok(None),
         }
     }
 
-    fn scan(&self, mode: RecoveryMode, keys: Option<&LoadedKeys>) -> Result<LogScan, OpenError> {
+    pub(crate) fn scan(&self, mode: RecoveryMode, keys: Option<&LoadedKeys>) -> Result<LogScan, OpenError> {
         let seen = keys.map(|loaded| loaded.keyset.log_seen());
         let segments = self.dir.join(SEGMENTS_DIR);
         scan(&*self.config.disk, &segments, self.info.store, mode, self.info.granularity, seen)
@@ -149,10 +168,15 @@ impl<'a> Opening<'a> {
             let Some(loaded) = &keys else { return Ok((None, scan)) };
             let Err(refused) = self.agree(loaded, &scan) else { return Ok((keys, scan)) };
             let epoch = loaded.keyset.epoch();
-            keys = self.load_keys(Access::Read)?;
-            if keys.as_ref().is_none_or(|again| again.keyset.epoch() <= epoch) {
-                return Err(refused);
+            let again = self.load_keys(Access::Read)?;
+            if again.as_ref().is_none_or(|again| again.keyset.epoch() <= epoch) {
+                return match refused {
+                    // Old keys open what they sealed; what they do not know is lost. With a shred on record they might open too much.
+                    OpenError::KeysetRolledBack { .. } if scan.last_intent().is_none() => Ok((keys, scan)),
+                    refused => Err(refused),
+                };
             }
+            keys = again;
         }
     }
 
@@ -195,6 +219,10 @@ impl<'a> Opening<'a> {
         report.copied = loaded.was_copied();
         if !keyset_clean {
             loaded.rewrite().map_err(refused("write the keyset in", self.dir))?;
+            if let Some(provider) = self.config.encryption.provider() {
+                // A change of the root secret that was cut short: the image says which of the two is the current one.
+                provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
+            }
         }
         if !report.keyset.is_empty() || report.copied {
             let recovered = &scan.recovered;
@@ -213,7 +241,7 @@ impl<'a> Opening<'a> {
             .mend_rolled(scan.active.keyset_epoch)
     }
 
-    fn wake_writer(
+    pub(crate) fn wake_writer(
         self,
         scan: LogScan,
         keys: Option<Keys>,

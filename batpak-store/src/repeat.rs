@@ -8,28 +8,24 @@ use batpak_format::{Causes, EventId, Tags};
 use crate::{AppendError, Durability, Event, NewEvent, Payload, Receipt, Repeat, Store, commit::Known, writer::Writer};
 
 impl Store {
-    /// Answers a batch of which an id is known: all must be.
+    /// Answers a batch of which an id is known: then all must be. None when no id is.
     pub(crate) fn repeat_all(
         &self,
         writer: &Writer,
-        ids: impl Iterator<Item = EventId>,
+        ids: &[EventId],
         events: &[NewEvent<'_>],
         durability: Durability,
-    ) -> Result<Vec<Receipt>, AppendError> {
-        let known: Vec<_> = ids.map(|id| (id, writer.pipeline.known(&id))).collect();
-        let some = known.iter().find(|(_, known)| known.is_some()).map(|(id, _)| *id);
-        let all = known.iter().all(|(_, known)| known.is_some());
-        let mut receipts = Vec::with_capacity(events.len());
-        for ((_, known), event) in known.iter().zip(events).filter(|_| all) {
-            if let Some(known) = known {
-                receipts.push(self.compare(writer, event, known, durability));
+    ) -> Result<Option<Vec<Receipt>>, AppendError> {
+        let Some(known) = writer.pipeline.known_all(ids) else { return Ok(None) };
+        let Some((id, _)) = ids.iter().zip(&known).find(|(_, known)| known.is_some()) else { return Ok(None) };
+        let answer = match known.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() {
+            Some(all) => {
+                all.iter().zip(events).map(|(known, event)| self.compare(writer, event, known, durability)).collect()
             }
-        }
-        known.iter().filter(|(_, known)| known.is_some()).for_each(|_| writer.pipeline.leave());
-        match some {
-            Some(id) if !all => Err(AppendError::PartlyRepeated { id }),
-            _ => receipts.into_iter().collect(),
-        }
+            None => Err(AppendError::PartlyRepeated { id: *id }),
+        };
+        known.iter().flatten().for_each(|_| writer.pipeline.leave());
+        answer.map(Some)
     }
 
     /// Answers an append whose id is known.

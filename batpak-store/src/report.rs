@@ -13,6 +13,8 @@ pub struct OpenReport {
     pub torn: Option<Torn>,
     /// What was found of the keyset's copies, each healed by a writer.
     pub keyset: Vec<Finding>,
+    /// The keyset is older than the log, which only a read-only open lets pass: what it does not know reads as lost.
+    pub keyset_rolled_back: bool,
     /// The keyset's file is not the one that was created with the store: the directory was copied, or restored. New keys come from
     /// a fresh page; a copy that is to be written needs a key file of its own.
     pub copied: bool,

@@ -70,6 +70,12 @@ pub trait RootSecretProvider: Send + Sync + fmt::Debug {
     /// [`ProviderError`]; nothing was kept.
     fn create(&self, context: &ProviderContext<'_>) -> Result<NewSecret, ProviderError>;
 
+    /// Makes and keeps a secret for a store whose keyset is lost, in place of whatever is kept for it. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`ProviderError`]; what was kept is as it was.
+    fn renew(&self, context: &ProviderContext<'_>) -> Result<NewSecret, ProviderError>;
+
     /// Takes back what `create` kept: the store could not be made.
     fn take_back(&self, context: &ProviderContext<'_>) {
         let _ = context;

@@ -117,6 +117,7 @@ fn check(git: &Git, subject: &mut Subject, query: Query, tally: &mut Tally) -> O
         Kind::Ancestors => {
             let mut expected = tally.git(kind, || git.ancestors(first))?;
             expected.retain(|&commit| commit != first);
+            tally.sized(kind, expected.len());
             let (mut found, took) = subject.events("ancestors", &[first])?;
             tally.ours(kind, took);
             found.sort_unstable();
@@ -124,6 +125,7 @@ fn check(git: &Git, subject: &mut Subject, query: Query, tally: &mut Tally) -> O
         }
         Kind::Common => {
             let expected = tally.git(kind, || git.merge_bases(first, second))?;
+            tally.sized(kind, expected.len());
             let (mut found, took) = subject.events("common", &[first, second])?;
             tally.ours(kind, took);
             found.sort_unstable();
@@ -132,6 +134,7 @@ fn check(git: &Git, subject: &mut Subject, query: Query, tally: &mut Tally) -> O
         Kind::Relation => {
             let before = tally.git(kind, || git.is_ancestor(first, second))?;
             let after = git.is_ancestor(second, first)?;
+            tally.sized(kind, usize::from(before || after));
             let (found, took) = subject.relation(first, second)?;
             tally.ours(kind, took);
             let expected = match (before, after) {
@@ -144,12 +147,14 @@ fn check(git: &Git, subject: &mut Subject, query: Query, tally: &mut Tally) -> O
         }
         Kind::Path => {
             let between = tally.git(kind, || git.ancestry_path(first, second))?;
+            tally.sized(kind, between.len());
             let (path, took) = subject.path(first, second)?;
             tally.ours(kind, took);
             is_path(git, &path, &between, first, second)
         }
         Kind::Order => {
             let listed = tally.git(kind, || git.topo_order(first))?;
+            tally.sized(kind, listed.len());
             let (order, took) = subject.events("order", &[first])?;
             tally.ours(kind, took);
             is_legal(&order, &listed)

@@ -51,8 +51,9 @@ impl Ask {
             if line.trim().is_empty() {
                 continue;
             }
+            let question = parsed(&line);
             let started = Instant::now();
-            let answer = parsed(&line).and_then(|question| question.answer(graph));
+            let answer = question.and_then(|question| question.answer(graph));
             let seconds = started.elapsed().as_secs_f64();
             output.show(&Answered { graph, told, answer, seconds })?;
             output.flush()?;

@@ -1,6 +1,7 @@
 //! The layered drawing: which layer, which order within it, and which x.
 //!
-//! Causes above effects, one layer a step of the longest chain; order within a layer by the mean of the
+//! Causes above effects, one layer a step of the longest chain, but what begins late stands right above what it led
+//! to and not at the very top; order within a layer by the mean of the
 //! neighbours (K. Sugiyama, S. Tagawa, M. Toda, 1981); then places as near to that mean as the order and the
 //! widths allow, which is an isotonic regression (pool adjacent violators).
 //!
@@ -73,6 +74,7 @@ impl Layering {
             }
             cells.push(Cell { layer, is_event: true, ..Cell::default() });
         }
+        sink_late(&mut cells, &chains);
         let layers = cells.iter().map(|cell| cell.layer + 1).max().unwrap_or(0);
         Layering { cells, chains, rows: vec![1; layers], layers: Vec::new() }
     }
@@ -201,6 +203,36 @@ impl Layering {
         }
         columns
     }
+}
+
+/// Moves down what hangs from late beginnings alone: events without causes that have room to their effects, and the
+/// events that follow only from such. The longest chain begins without room, so no layer empties.
+fn sink_late(cells: &mut [Cell], chains: &[Chain]) {
+    let free = lowest(cells, chains, &vec![true; cells.len()]);
+    let mut is_loose: Vec<bool> = cells.iter().zip(&free).map(|(cell, &free)| cell.layer > 0 || free > 0).collect();
+    for chain in chains {
+        is_loose[chain.effect] &= is_loose[chain.cause];
+    }
+    let layers = lowest(cells, chains, &is_loose);
+    for (cell, layer) in cells.iter_mut().zip(layers) {
+        cell.layer = layer;
+    }
+}
+
+/// The layer of each event when those that are loose move down as far as their effects let them.
+fn lowest(cells: &[Cell], chains: &[Chain], is_loose: &[bool]) -> Vec<usize> {
+    let mut effects_top: Vec<Option<usize>> = vec![None; cells.len()];
+    let layer = |event: usize, top: Option<usize>| match top {
+        Some(top) if is_loose[event] => top - 1,
+        _ => cells[event].layer,
+    };
+    // Chains are sorted by effect, so from the end on an event's effects are placed before it is.
+    for chain in chains.iter().rev() {
+        let top = layer(chain.effect, effects_top[chain.effect]);
+        let before = &mut effects_top[chain.cause];
+        *before = Some(before.map_or(top, |before| before.min(top)));
+    }
+    effects_top.into_iter().enumerate().map(|(event, top)| layer(event, top)).collect()
 }
 
 fn join(cells: &mut [Cell], above: usize, below: usize) {

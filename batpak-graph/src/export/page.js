@@ -70,6 +70,13 @@
     requestAnimationFrame(() => { isScheduled = false; draw(); });
   };
 
+  // What the view shows moved away from under the pointer.
+  const leave = () => {
+    hovered = -1;
+    byId("hover").hidden = true;
+    canvas.classList.remove("over");
+  };
+
   const setScale = (scale, atX, atY) => {
     const next = Math.min(SCALE_MAX, Math.max(SCALE_MIN, scale));
     view.x = atX - (atX - view.x) * next / view.scale;
@@ -81,12 +88,14 @@
   // While the view moves only part of the lines is drawn; all of them when it rests.
   const move = () => {
     isMoving = true;
+    leave();
     clearTimeout(settle);
     settle = setTimeout(() => { isMoving = false; schedule(); }, 120);
     schedule();
   };
 
   const showWhole = () => {
+    leave();
     const fit = Math.min(view.width / log.width, view.height / log.height, 1);
     view.scale = Math.max(fit, SCALE_MIN);
     view.x = (view.width - log.width * view.scale) / 2;
@@ -104,6 +113,7 @@
   };
 
   const centre = (event) => {
+    leave();
     view.scale = Math.max(view.scale, 0.8);
     view.x = view.width / 2 - (log.x[event] + eventWidth / 2) * view.scale;
     view.y = view.height / 2 - (log.y[event] + eventHeight / 2) * view.scale;
@@ -243,7 +253,7 @@
     drawLines(box);
     const visible = [...visibleEvents(box)];
     for (const event of visible) drawEvent(event, 1 / view.scale);
-    for (const event of visible) if (isFound[event]) outline(event, "#e5a50a", 3);
+    for (const event of visible) if (isFound[event] && event < shown) outline(event, "#e5a50a", 3);
     if (foundAt >= 0) outline(found[foundAt], "#a51d2d", 4);
     if (pinned >= 0) outline(pinned, "#000000", 3);
     if (hovered >= 0) outline(hovered, "#1a5fb4", 2);
@@ -348,6 +358,7 @@
 
   const showUpTo = (events) => {
     shown = events;
+    leave();
     byId("shown").value = shown === 0 ? `none of ${count} events`
       : `${log.position[shown - 1]} · ${shown} of ${count} events`;
     if (pinned >= shown) pin(-1); else pin(pinned);
@@ -406,7 +417,7 @@
   };
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
-  canvas.addEventListener("pointerleave", () => { hovered = -1; byId("hover").hidden = true; schedule(); });
+  canvas.addEventListener("pointerleave", () => { leave(); schedule(); });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
     const bounds = canvas.getBoundingClientRect();

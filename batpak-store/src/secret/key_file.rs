@@ -121,6 +121,21 @@ impl RootSecretProvider for KeyFile {
         Ok(NewSecret { id, root, record: ProviderRecord::key_file() })
     }
 
+    fn renew(&self, context: &ProviderContext<'_>) -> Result<NewSecret, ProviderError> {
+        let (file, mut slots) = match self.open(context, Access::ReadWrite) {
+            Err(ProviderError::KeyFileMissing { .. }) => return self.create(context),
+            opened => opened?,
+        };
+        let root = RootSecret::generate(context.entropy)?;
+        let id = SecretId::generate(context.entropy)?;
+        let secret = RootSecret::from_bytes(Zeroizing::new(*root.expose()));
+        let unusable = |source| ProviderError::KeyFile { path: self.path.clone(), source };
+        let current = slots.current().secret_id;
+        let next = slots.store_next(current, Slot { secret_id: id, secret }).map_err(unusable)?;
+        self.write(&*file, &next)?;
+        Ok(NewSecret { id, root, record: ProviderRecord::key_file() })
+    }
+
     fn take_back(&self, context: &ProviderContext<'_>) {
         drop(context.disk.remove(&self.path));
     }

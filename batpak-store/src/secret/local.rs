@@ -31,6 +31,10 @@ impl RootSecretProvider for Local {
         Ok(NewSecret { id: SecretId::generate(context.entropy)?, root, record })
     }
 
+    fn renew(&self, context: &ProviderContext<'_>) -> Result<NewSecret, ProviderError> {
+        self.create(context)
+    }
+
     fn unlock(
         &self,
         _context: &ProviderContext<'_>,

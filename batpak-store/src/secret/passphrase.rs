@@ -79,6 +79,13 @@ impl RootSecretProvider for Passphrase {
         Ok(self.make(root, argon2, part, id))
     }
 
+    fn renew(&self, context: &ProviderContext<'_>) -> Result<NewSecret, ProviderError> {
+        let (root, argon2) = self.fresh(context)?;
+        let id = SecretId::generate(context.entropy)?;
+        let part = self.key_file.as_ref().map(|file| file.renew(context)).transpose()?;
+        Ok(self.make(root, argon2, part, id))
+    }
+
     fn take_back(&self, context: &ProviderContext<'_>) {
         if let Some(file) = &self.key_file {
             file.take_back(context);

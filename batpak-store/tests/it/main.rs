@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod accept;
 mod between;
 mod causality;
 mod creation;
@@ -14,6 +15,7 @@ mod forged;
 mod keyset_findings;
 mod lifecycle;
 mod mismatches;
+mod model;
 mod processes;
 mod providers;
 mod read_only;

@@ -1,7 +1,8 @@
 //! An id that is in the log already: the first receipt again, or a conflict.
 
 use batpak_store::{
-    AppendError, ContentType, Coordinate, Durability, EventId, EventKind, NewEvent, Receipt, Repeat, Store, Timestamp,
+    AppendError, ContentType, Coordinate, Durability, Encryption, EventId, EventKind, NewEvent, Receipt, Repeat, Store,
+    Timestamp, segment::DiskOp,
 };
 
 use crate::kit::{Place, append, at, both, event, payloads, sound, unchanged};
@@ -211,4 +212,41 @@ fn repeat_is_as_durable_as_it_asks() {
     place.memory.as_ref().unwrap().crash();
     drop(store);
     assert_eq!(payloads(&place.open()), [b"1".to_vec()]);
+}
+
+/// Two threads append the same batch while writes fail now and then: who is told that it is there finds all of it there.
+#[test]
+fn threads_that_race_while_writes_fail_are_never_told_of_what_was_taken_back() {
+    let place = Place::memory();
+    let store = Store::create(place.dir(), place.with(Encryption::none())).unwrap();
+    let mut writes = 0_u64;
+    place.memory.as_ref().unwrap().fail(Box::new(move |call| {
+        let frame = matches!(call.op, DiskOp::Write { bytes, .. } if bytes.iter().any(|byte| *byte != 0));
+        writes += u64::from(frame);
+        (frame && writes % 3 == 1).then(|| std::io::ErrorKind::StorageFull.into())
+    }));
+    let (mut failed, mut repeated) = (0, 0);
+    for round in 0..400_u32 {
+        let key = |part: u32| (round * 2 + part).to_le_bytes();
+        let (first, second) = (key(0), key(1));
+        let batch = [event("a", b"1").key(&first), event("b", b"2").key(&second)];
+        let race = || match store.append_batch(&batch) {
+            Ok(receipts) => {
+                assert_eq!(receipts.len(), 2);
+                let there = batch.iter().zip(&receipts).all(|(_, receipt)| store.contains(receipt.id).unwrap());
+                assert!(there, "{receipts:?}");
+                (0, u32::from(receipts[0].repeat.is_some()))
+            }
+            Err(AppendError::NotWritten(_)) => (1, 0),
+            Err(other) => panic!("{other:?}"),
+        };
+        std::thread::scope(|scope| {
+            let racers = [(); 3].map(|()| scope.spawn(race));
+            for (not_written, repeat) in racers.map(|racer| racer.join().unwrap()) {
+                (failed, repeated) = (failed + not_written, repeated + repeat);
+            }
+        });
+    }
+    assert!(failed > 20 && repeated > 20, "{failed} {repeated}");
+    sound(&store);
 }

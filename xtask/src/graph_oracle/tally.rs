@@ -26,6 +26,9 @@ struct Count {
     git: Vec<Duration>,
     ours: Vec<Duration>,
     differ: usize,
+    /// Answers of git that hold a commit, and those that hold several.
+    some: usize,
+    several: usize,
 }
 
 impl Tally {
@@ -58,6 +61,13 @@ impl Tally {
         self.counts[kind as usize].ours.push(took);
     }
 
+    /// Notes how many commits git's answer holds: a sample that meets only empty answers shows little.
+    pub(super) fn sized(&mut self, kind: Kind, commits: usize) {
+        let count = &mut self.counts[kind as usize];
+        count.some += usize::from(commits > 0);
+        count.several += usize::from(commits > 1);
+    }
+
     /// Notes an answer that differs.
     pub(super) fn differs(&mut self, kind: Kind) {
         self.counts[kind as usize].differ += 1;
@@ -79,18 +89,16 @@ impl Tally {
         let order = if self.whole_order { "legal" } else { "NOT LEGAL" };
         let _ =
             writeln!(text, "  {} commits, {} of them merges; the order of all is {order}", self.commits, self.merges);
-        let _ =
-            writeln!(text, "  {:<10} {:>7} {:>7} {:>12} {:>14}", "question", "asked", "differ", "git", "batpak-graph");
+        let _ = writeln!(
+            text,
+            "  {:<10} {:>7} {:>7} {:>7} {:>7} {:>12} {:>14}",
+            "question", "asked", "some", "several", "differ", "git", "batpak-graph"
+        );
         for kind in Kind::ALL {
-            let count = &self.counts[kind as usize];
-            let (git, ours) = (shown(median(&count.git)), shown(median(&count.ours)));
-            let _ = writeln!(
-                text,
-                "  {:<10} {:>7} {:>7} {git:>12} {ours:>14}",
-                kind.name(),
-                count.ours.len(),
-                count.differ
-            );
+            let Count { git, ours, differ, some, several } = &self.counts[kind as usize];
+            let (name, asked) = (kind.name(), ours.len());
+            let (git, ours) = (shown(median(git)), shown(median(ours)));
+            let _ = writeln!(text, "  {name:<10} {asked:>7} {some:>7} {several:>7} {differ:>7} {git:>12} {ours:>14}");
         }
         let asked: usize = self.counts.iter().map(|count| count.ours.len()).sum();
         let start = shown(self.start);
@@ -123,12 +131,13 @@ mod tests {
         let mut tally =
             Tally { commits: 3, merges: 1, whole_order: false, start: Duration::ZERO, counts: Default::default() };
         tally.ours(Kind::Common, Duration::from_micros(1500));
+        tally.sized(Kind::Common, 2);
         tally.differs(Kind::Common);
         assert_eq!(tally.mismatches(), 2);
         tally.whole_order(true);
         assert_eq!(tally.mismatches(), 1);
         assert!(
-            tally.shown().contains("common           1       1     0.000 ms       1.500 ms\n"),
+            tally.shown().contains("common           1       1       1       1     0.000 ms       1.500 ms\n"),
             "{}",
             tally.shown()
         );
