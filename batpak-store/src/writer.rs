@@ -121,3 +121,35 @@ impl Writer {
         self.pipeline.end(keyset_epoch)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use batpak_segment::MemoryDisk;
+
+    use crate::{AppendError, Config, Coordinate, Encryption, EventKind, Local, NewEvent, Store, store::Side};
+
+    #[test]
+    fn writer_of_another_process_is_refused_and_leaves_the_log_alone() {
+        let disk = MemoryDisk::new();
+        let config = Config::new(Encryption::sealed(Local::new())).disk(Arc::new(disk.clone()));
+        let mut store = Store::create("/store", config).unwrap();
+        let event = NewEvent::new(Coordinate::new("a", "s").unwrap(), EventKind::new(1, 1).unwrap(), b"x");
+        store.append(&event).unwrap();
+        // What a fork is to the child: the store was opened by another process.
+        let Side::Writer(writer) = &mut store.side else { panic!("it is a writer") };
+        writer.process ^= 1;
+        let writes = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let counted = Arc::clone(&writes);
+        disk.observe(Box::new(move |call| {
+            if matches!(call.op, batpak_segment::DiskOp::Write { .. }) {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }));
+        assert!(matches!(store.append(&event), Err(AppendError::Forked)));
+        assert!(matches!(store.append_batch(&[event.clone(), event]), Err(AppendError::Forked)));
+        assert!(matches!(store.close(), Err(AppendError::Forked)));
+        assert_eq!(writes.load(std::sync::atomic::Ordering::Relaxed), 0);
+    }
+}

@@ -61,7 +61,17 @@ fn nth(n: u32) -> Vec<u8> {
 const MORE: u32 = 8;
 
 /// Events of a script that mints (a key an event) and rolls; every fifth is a batch of two.
-const SCRIPT: u32 = 60;
+const SCRIPT: u32 = 24;
+
+/// A store whose script will need a publication in its middle: most of what is reserved is taken. Returns what it holds.
+fn begin(place: &Place) -> (Store, Vec<Vec<u8>>) {
+    let config = place.config().granularity(Granularity::Event).segment_bytes(8 * 1024);
+    let store = Store::create(place.dir(), config).unwrap();
+    let first: Vec<Vec<u8>> = (0..50).map(|n| vec![n]).collect();
+    let batch: Vec<_> = first.iter().map(|payload| event("a", payload)).collect();
+    store.append_batch(&batch).unwrap();
+    (store, first)
+}
 
 fn next(store: &Store, acknowledged: &mut Vec<Vec<u8>>, n: u32) -> Result<(), AppendError> {
     let group: Vec<Vec<u8>> = if n % 5 == 0 { vec![nth(n), nth(n + SCRIPT)] } else { vec![nth(n)] };
@@ -81,8 +91,8 @@ fn no_space_at_any_write_fails_that_append_alone_and_loses_nothing() {
     let (mut not_written, mut no_key, mut unnoticed) = (0, 0, 0);
     for number in 0.. {
         let place = Place::memory();
-        let store = place.create_per(Granularity::Event);
-        let (mut acknowledged, refused_before) = (Vec::new(), not_written + no_key);
+        let (store, mut acknowledged) = begin(&place);
+        let refused_before = not_written + no_key;
         let failed = fail(&place, takes_space, number, 1, ErrorKind::StorageFull);
         let (mut n, mut end) = (0, SCRIPT);
         while n < end {
@@ -114,7 +124,7 @@ fn no_space_at_any_write_fails_that_append_alone_and_loses_nothing() {
         assert_eq!(payloads(&store), acknowledged, "write {number}");
         sound(&store);
     }
-    assert!(not_written > 60 && no_key >= 1 && unnoticed >= 3, "{not_written} {no_key} {unnoticed}");
+    assert!(not_written > 25 && no_key >= 1 && unnoticed >= 2, "{not_written} {no_key} {unnoticed}");
 }
 
 #[test]
@@ -122,8 +132,7 @@ fn error_at_any_call_loses_nothing_that_was_acknowledged() {
     let (mut refused, mut poisoned) = (0, 0);
     for number in 0.. {
         let place = Place::memory();
-        let store = place.create_per(Granularity::Event);
-        let mut acknowledged = Vec::new();
+        let (store, mut acknowledged) = begin(&place);
         let failed = fail(&place, changes, number, 1, ErrorKind::Other);
         let mut poison = false;
         let (mut n, mut end) = (0, SCRIPT);
@@ -151,7 +160,7 @@ fn error_at_any_call_loses_nothing_that_was_acknowledged() {
             break;
         }
     }
-    assert!(refused > 50 && poisoned > 50, "{refused} {poisoned}");
+    assert!(refused > 25 && poisoned > 25, "{refused} {poisoned}");
 }
 
 /// Appends from six threads while `which` fails; returns what each got.

@@ -194,7 +194,8 @@ struct Run {
 impl Run {
     fn config(&self) -> batpak_store::Config {
         let config = if self.sealed { self.place.config() } else { self.place.with(Encryption::none()) };
-        config.segment_bytes(4096)
+        // What an append asks is in the draw; the store's own choice decides whether blocks are written ahead.
+        config.segment_bytes(4096).durability(if self.sealed { Durability::Buffered } else { Durability::Synced })
     }
 
     fn memory(&self) -> &MemoryDisk {
