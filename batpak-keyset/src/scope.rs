@@ -135,6 +135,18 @@ impl KeyScope {
         self.parts().granularity()
     }
 
+    /// Tells whether another key scope is this one or lies within it. Decided by what both say, so an event lies within its own
+    /// key scope alone: where it belongs stands in the log.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        match (self.parts(), other.parts()) {
+            (Parts::Entity(entity), Parts::Coordinate(of, _)) => entity == of,
+            (Parts::Scope(scope), Parts::Coordinate(_, of)) => scope == of,
+            (Parts::Category(category), Parts::Kind(of)) => category == of.category(),
+            _ => self == other,
+        }
+    }
+
     fn parts(&self) -> Parts<'_> {
         self.0
             .split_first()

@@ -70,6 +70,14 @@ fn rollback(opening: &Opening<'_>, what: RolledBack) -> Result<(), OpenError> {
     loaded.rewrite().map_err(refused("write the keyset in", opening.dir))?;
     raise(&mut loaded.keyset, &scan);
     loaded.keyset.skip_pages(&*opening.config.entropy)?;
+    if what == RolledBack::Keyset && scan.last_intent() > loaded.keyset.applied() {
+        // An older keyset derives what was destroyed since.
+        let provider = opening.config.encryption.provider().ok_or(OpenError::EncryptionExpected)?;
+        let context = opening.context();
+        let secret = provider.store_next(&context, loaded.keyset.provider(), loaded.keyset.secret_id())?;
+        loaded.apply(&scan.shreds, secret, seen(&scan.recovered), &context)?;
+        provider.settle(&context, loaded.keyset.secret_id(), opening.config.clock.now())?;
+    }
     loaded.keyset.rebase_applied(scan.last_intent());
     loaded.renew_page(seen(&scan.recovered), &*opening.config.entropy, opening.dir)
 }

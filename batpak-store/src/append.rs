@@ -29,9 +29,9 @@ pub(crate) struct Draft<'a> {
 
 /// A draft with the key that will seal it; without one in a plaintext store.
 #[derive(Debug)]
-pub(crate) struct Keyed<'a> {
+pub(crate) struct Keyed<'a, 'k> {
     draft: Draft<'a>,
-    key: Option<LentKey>,
+    key: Option<LentKey<'k>>,
 }
 
 /// An event whose payload is sealed (in a plaintext store: as it is) and hashed, encoded but for what the commit decides.
@@ -59,6 +59,12 @@ pub(crate) struct SealedUnder {
 impl Sealed {
     pub(crate) fn key_id(&self) -> Option<KeyId> {
         self.key.as_ref().map(|key| key.key_id)
+    }
+
+    /// Key scope and key of an event whose key others share.
+    pub(crate) fn shared_key(&self) -> Option<(&KeyScope, KeyId)> {
+        let key = self.key.as_ref()?;
+        Some((key.scope.as_ref()?, key.key_id))
     }
 
     /// The key scope of a leaf that the index does not know before the commit.
@@ -179,14 +185,14 @@ impl Writer {
     }
 
     /// Step 2: the current key of the event's key scope, or a fresh leaf; short locks only.
-    fn key<'a>(&self, draft: Draft<'a>, view: &View) -> Result<Keyed<'a>, AppendError> {
+    fn key<'a>(&self, draft: Draft<'a>, view: &View) -> Result<Keyed<'a, '_>, AppendError> {
         let keys = self.keys.as_ref();
         let key = keys.map(|keys| keys.lend(&draft.event.coordinate, draft.event.kind, draft.id, view));
         Ok(Keyed { draft, key: key.transpose()? })
     }
 
     /// Step 3 and 4: nonce first, then seal in place, then hash what will be stored; no lock.
-    fn seal(&self, keyed: Keyed<'_>) -> Result<Sealed, AppendError> {
+    fn seal(&self, keyed: Keyed<'_, '_>) -> Result<Sealed, AppendError> {
         let Keyed { draft, key } = keyed;
         let event = draft.event;
         let nonce = key.as_ref().map(|_| self.nonce()).transpose()?;

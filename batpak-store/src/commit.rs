@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use batpak_format::{ChainHash, EventId, EventKind, FrameSeed, Placement, StoreId, chain_hash, entity_root};
+use batpak_format::{ChainHash, EventId, EventKind, FrameSeed, KeyId, Placement, StoreId, chain_hash, entity_root};
 use batpak_segment::Place;
 use bytes::Bytes;
 
@@ -15,6 +15,7 @@ use crate::{
     defect::{Defect, seeded},
     fence::Fenced,
     index::{Address, Entry, Index, MemoryIndex},
+    keys::Keys,
     pipeline::{Ahead, Pipeline, State, Unit, UnitFacts},
     segments::Roll,
     sync::{lock, read, write},
@@ -29,6 +30,9 @@ pub(crate) struct CommitContext<'a> {
     pub(crate) store: StoreId,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) keyset_epoch: u64,
+    pub(crate) keys: Option<&'a Keys>,
+    /// Keys under which nothing more is placed once this unit is: those that a shred intent names.
+    pub(crate) condemns: &'a [KeyId],
 }
 
 /// How a commit ended.
@@ -62,7 +66,7 @@ impl Pipeline {
         }
         let mut state = self.admit(usize::try_from(bytes).unwrap_or(usize::MAX))?;
         let mut index = write(&self.view.index);
-        if check(&index, fenced.events())? {
+        if check(&index, fenced.events(), context.keys)? {
             return Ok(Committed::Known(fenced.events().iter().map(|event| event.frame.id()).collect()));
         }
         let acknowledged = durability == Durability::Deferred;
@@ -77,6 +81,9 @@ impl Pipeline {
             self.view.set_visible(unit.next());
         }
         state.queue.push_back(unit);
+        if let Some(keys) = context.keys.filter(|_| !context.condemns.is_empty()) {
+            keys.condemn(context.condemns);
+        }
         Ok(Committed::Placed(Placed { ahead, receipts }))
     }
 
@@ -119,13 +126,18 @@ pub(crate) struct Known {
 
 /// Checks that ids stand once in the batch and causes are known: in the log, earlier in the batch, or marked external.
 /// Returns whether an id is in the log already.
-fn check(index: &MemoryIndex, events: &[Sealed]) -> Result<bool, AppendError> {
+fn check(index: &MemoryIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<bool, AppendError> {
     if index.is_full() {
         return Err(AppendError::IndexFull);
     }
     let mut known = false;
     let mut earlier: HashSet<EventId> = HashSet::new();
     for event in events {
+        if let Some((keys, (scope, key_id))) = keys.zip(event.shared_key())
+            && keys.is_condemned(scope, key_id)
+        {
+            return Err(AppendError::ScopeShredded);
+        }
         let id = event.frame.id();
         known |= index.position_of(&id).is_some();
         for cause in event.causes.iter().filter(|cause| !cause.external) {

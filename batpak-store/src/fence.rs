@@ -154,6 +154,23 @@ impl Fence {
         leader.outcome.clone()
     }
 
+    /// Keeps the publication turn for a piece of work that publishes by itself; it is given the call that raises what is durable.
+    /// Whoever waits meanwhile looks again afterwards.
+    pub(crate) fn exclusive<R>(&self, work: impl FnOnce(&mut dyn FnMut(KeyId)) -> R) -> R {
+        let mut turn = lock(&self.turn);
+        while turn.publishing {
+            turn = wait(&self.ended, turn);
+        }
+        turn.publishing = true;
+        drop(turn);
+        let leader = Leader { fence: self, outcome: Ok(()), covered: true };
+        let result = work(&mut |mark| {
+            self.covered_below.fetch_max(mark.as_u64(), Ordering::AcqRel);
+        });
+        drop(leader);
+        result
+    }
+
     fn is_covered(&self, key_id: KeyId) -> bool {
         key_id.as_u64() < self.covered_below.load(Ordering::Acquire)
     }

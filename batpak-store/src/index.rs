@@ -79,6 +79,8 @@ pub(crate) trait Index: Send + Sync {
     fn position_at(&self, entity: &str, revision: u64) -> Option<u64>;
     /// Returns the key that new events of a key scope are sealed under.
     fn key_of(&self, scope: &KeyScope) -> Option<KeyId>;
+    /// Returns the key scopes that a test picks, each with its keys.
+    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<KeyId>)>;
     /// Returns the positions of the events that name an event as a cause, in order.
     fn caused_by(&self, id: &EventId) -> Vec<u64>;
     /// Returns the positions of the events of a correlation, in order.

@@ -3,37 +3,42 @@
 //! Invariants: the keyset lock is short, and never held during I/O or AEAD. Two first appends of a key scope share one provisional
 //! leaf. A key that is missing is a shred only when a verified intent of the log names the event's key scope and key id.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use batpak_crypto::{Entropy, Nonce, PayloadKey, RootSecret};
 use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, PayloadEncryption, SEAL_TAG_LEN, aad};
-use batpak_keyset::{Granularity, KeyMissing, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
+use batpak_keyset::{Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
 use bytes::Bytes;
 
 use crate::{
-    AppendError, Payload, PublishError, ReadError,
+    AppendError, Payload, PublishError, ReadError, ShredProof,
     append::{Sealed, SealedUnder},
     fence::{Fence, Fenced, Publish},
     keyset_files::KeysetFiles,
     pipeline::Pipeline,
     shreds::Shreds,
-    sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read},
+    sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, RwLock, lock, read, wait},
     view::View,
 };
 
-/// A key that is lent for one seal.
+/// A key that is lent for one seal, and given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct LentKey {
+pub(crate) struct LentKey<'k> {
     pub(crate) key: PayloadKey,
     pub(crate) key_id: KeyId,
     /// Stands in frames that are sealed under a provisional key.
     pub(crate) commitment: Option<[u8; 32]>,
     scope: Option<KeyScope>,
     wants_publication: bool,
+    /// Behind the key, so that the key is wiped before it counts as given back.
+    _lease: Lease<'k>,
 }
 
-impl LentKey {
-    /// Gives the key back; what it was stays known.
+impl LentKey<'_> {
+    /// What stays known of the key when it has done its work.
     pub(crate) fn into_sealed_under(self) -> SealedUnder {
         SealedUnder {
             key_id: self.key_id,
@@ -48,21 +53,28 @@ impl LentKey {
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) granularity: Granularity,
-    state: Mutex<KeyState>,
-    fence: Fence,
-    files: KeysetFiles,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) state: Mutex<KeyState>,
+    pub(crate) fence: Fence,
+    pub(crate) files: KeysetFiles,
+    pub(crate) entropy: Arc<dyn Entropy>,
     epoch: AtomicU64,
     publications: AtomicU64,
     pub(crate) shreds: RwLock<Shreds>,
+    /// Keys that a placed intent names, until the record of shreds has them.
+    pub(crate) condemned: RwLock<HashSet<KeyId>>,
+    pub(crate) changed: Condvar,
 }
 
 #[derive(Debug)]
-struct KeyState {
-    keyset: Keyset,
-    root: RootSecret,
+pub(crate) struct KeyState {
+    pub(crate) keyset: Keyset,
+    pub(crate) root: RootSecret,
     /// Leaves of key scopes that no committed event names yet.
-    provisional: HashMap<KeyScope, KeyId>,
+    pub(crate) provisional: HashMap<KeyScope, KeyId>,
+    /// How often each key is lent now.
+    pub(crate) lent: HashMap<KeyId, u32>,
+    /// What a shred is about to destroy: appends there wait.
+    pub(crate) marked: Vec<KeyScope>,
 }
 
 impl Keys {
@@ -77,11 +89,19 @@ impl Keys {
             granularity: keyset.granularity(),
             fence: Fence::new(keyset.covered_below()),
             epoch: AtomicU64::new(keyset.epoch()),
-            state: Mutex::new(KeyState { keyset, root, provisional: HashMap::new() }),
+            state: Mutex::new(KeyState {
+                keyset,
+                root,
+                provisional: HashMap::new(),
+                lent: HashMap::new(),
+                marked: Vec::new(),
+            }),
             files,
             entropy,
             publications: AtomicU64::new(0),
             shreds: RwLock::new(shreds),
+            condemned: RwLock::new(HashSet::new()),
+            changed: Condvar::new(),
         }
     }
 
@@ -115,14 +135,14 @@ impl Keys {
         kind: EventKind,
         id: EventId,
         view: &View,
-    ) -> Result<LentKey, AppendError> {
+    ) -> Result<LentKey<'_>, AppendError> {
         let shared = self.granularity != Granularity::Event;
         let scope = shared.then(|| scope_for(self.granularity, coordinate, kind, id));
-        let mut state = lock(&self.state);
-        let known = scope.as_ref().and_then(|scope| {
-            let provisional = state.provisional.get(scope).map(|key_id| (*key_id, true));
-            provisional.or_else(|| Some((view.key_of(scope)?, false)))
-        });
+        let mut state = self.unmarked(scope.as_ref());
+        let known = match &scope {
+            Some(scope) => self.current(&state, scope, view)?,
+            None => None,
+        };
         let (key_id, provisional) = match known {
             Some(known) => known,
             None => (self.mint(&mut state, scope.as_ref())?, true),
@@ -130,7 +150,56 @@ impl Keys {
         let wants_publication = provisional && state.keyset.wants_publication();
         let (key, commitment) = state.keyset.key_cached(key_id).map_err(|_| self.refusal(scope.as_ref(), key_id))?;
         let commitment = provisional.then(|| *commitment.as_bytes());
-        Ok(LentKey { key, key_id, commitment, scope, wants_publication })
+        let lease = state.lease(self, key_id);
+        Ok(LentKey { key, _lease: lease, key_id, commitment, scope, wants_publication })
+    }
+
+    /// The key that an append to a key scope is sealed under now; none when it takes a fresh one.
+    fn current(&self, state: &KeyState, scope: &KeyScope, view: &View) -> Result<Option<(KeyId, bool)>, AppendError> {
+        if let Some(key_id) = state.provisional.get(scope) {
+            return Ok(Some((*key_id, true)));
+        }
+        let readmitted = {
+            let shreds = read(&self.shreds);
+            if shreds.refuses(scope) {
+                return Err(AppendError::ScopeShredded);
+            }
+            shreds.readmits(scope)
+        };
+        let Some(key_id) = view.key_of(scope) else { return Ok(None) };
+        let gone = readmitted && state.keyset.key(key_id).is_err();
+        Ok((!gone).then_some((key_id, false)))
+    }
+
+    /// Takes the keyset lock once no shred has the key scope marked.
+    fn unmarked(&self, scope: Option<&KeyScope>) -> MutexGuard<'_, KeyState> {
+        let mut state = lock(&self.state);
+        while let Some(scope) = scope
+            && state.marked.iter().any(|mark| mark.contains(scope))
+        {
+            state = wait(&self.changed, state);
+        }
+        state
+    }
+
+    /// Notes that a lent key has done its work.
+    pub(crate) fn give_back(&self, key_id: KeyId) {
+        let mut state = lock(&self.state);
+        if let Some(lent) = state.lent.get_mut(&key_id) {
+            *lent -= 1;
+            if *lent == 0 {
+                state.lent.remove(&key_id);
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// Tells whether events under a key can no longer be placed.
+    pub(crate) fn is_condemned(&self, scope: &KeyScope, key_id: KeyId) -> bool {
+        let condemned = read(&self.condemned);
+        let shreds = read(&self.shreds);
+        (!condemned.is_empty() && condemned.contains(&key_id))
+            || (!shreds.is_empty() && shreds.intent(scope, key_id).is_some())
     }
 
     fn mint(&self, state: &mut KeyState, scope: Option<&KeyScope>) -> Result<KeyId, AppendError> {
@@ -170,24 +239,34 @@ impl Keys {
         stored: Option<&[u8]>,
     ) -> Result<Payload, ReadError> {
         let position = header.position();
-        let key = lock(&self.state).keyset.key_cached(encryption.key_id);
+        if let Some(proof) = self.proof(header, encryption.key_id) {
+            return Ok(Payload::Shredded(proof));
+        }
+        let (key, _lease) = {
+            let mut state = lock(&self.state);
+            let key = state.keyset.key_cached(encryption.key_id);
+            (key, state.lease(self, encryption.key_id))
+        };
         match (key, stored) {
             (Ok((key, _)), Some(stored)) => unseal(&key, header, encryption, stored),
             (Ok(_), None) => Err(ReadError::Tampered { position }),
-            (Err(missing), _) => Ok(self.missing(header, encryption.key_id, missing)),
+            (Err(_), _) => Ok(Payload::KeyLost(encryption.key_id)),
         }
     }
 
-    fn missing(&self, header: &Header<'_>, key_id: KeyId, _why: KeyMissing) -> Payload {
-        let coordinate = header.coordinate();
-        let scope = scope_for(self.granularity, &coordinate, header.kind(), header.id());
-        match read(&self.shreds).intent(&scope, key_id) {
-            Some(intent) if intent > header.position() => Payload::Shredded(crate::ShredProof { intent, key_id }),
-            _ => Payload::KeyLost(key_id),
+    /// Where the log says that an event's key was destroyed. Asked before the key is, so that a reader whose keyset is older than
+    /// the log answers as the log does.
+    fn proof(&self, header: &Header<'_>, key_id: KeyId) -> Option<ShredProof> {
+        let shreds = read(&self.shreds);
+        if shreds.is_empty() {
+            return None;
         }
+        let scope = scope_for(self.granularity, &header.coordinate(), header.kind(), header.id());
+        let intent = shreds.intent(&scope, key_id).filter(|intent| *intent > header.position())?;
+        Some(ShredProof { intent, key_id })
     }
 
-    fn publish(&self, seen: LogSeen, durable: &mut dyn FnMut(KeyId)) -> Result<(), PublishError> {
+    pub(crate) fn publish(&self, seen: LogSeen, durable: &mut dyn FnMut(KeyId)) -> Result<(), PublishError> {
         let publication = {
             let mut state = lock(&self.state);
             let KeyState { keyset, root, .. } = &mut *state;
@@ -218,6 +297,27 @@ impl Keys {
         self.epoch.store(publication.epoch, Ordering::Release);
         self.publications.fetch_add(1, Ordering::Relaxed);
         state.keyset.covered_below()
+    }
+}
+
+impl KeyState {
+    /// Counts a key as lent until the lease is dropped.
+    fn lease<'k>(&mut self, keys: &'k Keys, key_id: KeyId) -> Lease<'k> {
+        *self.lent.entry(key_id).or_default() += 1;
+        Lease { keys, key_id }
+    }
+}
+
+/// A key that is out of the keyset for now: a shred waits until it is back.
+#[derive(Debug)]
+pub(crate) struct Lease<'k> {
+    keys: &'k Keys,
+    key_id: KeyId,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.keys.give_back(self.key_id);
     }
 }
 

@@ -80,13 +80,24 @@ impl KeysetFiles {
         match step {
             Step::Write(copy) => self.write(copy, &publication.image, publication.file_len),
             Step::Sync(copy) => self.file(copy).sync_data(),
-            Step::WriteExtent { .. } => self.write_extent(publication.extent.as_ref()),
-            Step::SyncExtent { number } => self.disk.open(&self.extent(number), Access::ReadWrite)?.sync_all(),
-            Step::SyncExtentsDir => self.disk.sync_dir(&self.dir.join(EXTENTS_DIR)),
+            Step::WriteExtent { .. } | Step::SyncExtent { .. } | Step::SyncExtentsDir => match &publication.extent {
+                Some(extent) => self.carry_out_extent(step, extent),
+                None => Ok(()),
+            },
             Step::RemoveExtent { number } => match self.disk.remove(&self.extent(number)) {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
                 removed => removed,
             },
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out one step of writing an extent.
+    pub(crate) fn carry_out_extent(&self, step: Step, extent: &ExtentWrite) -> io::Result<()> {
+        match step {
+            Step::WriteExtent { .. } => self.write_extent(extent),
+            Step::SyncExtent { number } => self.disk.open(&self.extent(number), Access::ReadWrite)?.sync_all(),
+            Step::SyncExtentsDir => self.disk.sync_dir(&self.dir.join(EXTENTS_DIR)),
             _ => Ok(()),
         }
     }
@@ -105,8 +116,7 @@ impl KeysetFiles {
         Ok(())
     }
 
-    fn write_extent(&self, extent: Option<&ExtentWrite>) -> io::Result<()> {
-        let Some(extent) = extent else { return Ok(()) };
+    fn write_extent(&self, extent: &ExtentWrite) -> io::Result<()> {
         let path = self.extent(extent.number);
         // An unnamed file of this number is what an earlier try left.
         match self.disk.remove(&path) {

@@ -6,9 +6,10 @@
 use std::{io, path::Path, sync::Arc};
 
 use batpak_crypto::{Entropy, RootSecret};
+use batpak_format::KeyRun;
 use batpak_keyset::{
-    Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, Finding, ImageHeader, Keyset, LoadError, LoadInput, Loaded,
-    LogSeen, Rewrite, Step, candidates,
+    Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, ExtentRewrite, Finding, ImageHeader, Keyset, LoadError,
+    LoadInput, Loaded, LogSeen, Rewrite, SecretChange, Step, candidates,
 };
 use batpak_segment::{Access, Disk};
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use crate::{
     keys::Keys,
     keyset_files::KeysetFiles,
     layout::refused,
-    secret::{ProviderContext, ProviderError, RootSecretProvider},
+    secret::{NewSecret, ProviderContext, ProviderError, RootSecretProvider},
     shreds::Shreds,
 };
 
@@ -191,6 +192,29 @@ impl LoadedKeys {
         self.files.publish(&mut self.keyset, &publication).map_err(refused("write the keyset in", dir))
     }
 
+    /// Destroys what intents behind the image name, and moves to a new root secret, durably in both copies.
+    pub(crate) fn apply(
+        &mut self,
+        shreds: &Shreds,
+        secret: NewSecret,
+        seen: LogSeen,
+        context: &ProviderContext<'_>,
+    ) -> Result<(), OpenError> {
+        let runs = merged(shreds.runs_after(self.keyset.applied()));
+        let mut frontiers = self.keyset.beside(&runs, ExtentRewrite::WithNext, context.entropy)?;
+        if let Some(extent) = frontiers.extent() {
+            for step in extent.steps() {
+                self.files.carry_out_extent(step, extent).map_err(refused("write an extent in", context.dir))?;
+            }
+            frontiers.extent_written();
+        }
+        let change = SecretChange::Move { secret_id: secret.id, provider: secret.record };
+        self.keyset.adopt(frontiers, shreds.last(), change)?;
+        self.root = secret.root;
+        let publication = self.keyset.publication(&self.root, seen, context.entropy)?;
+        self.files.publish(&mut self.keyset, &publication).map_err(refused("write the keyset in", context.dir))
+    }
+
     pub(crate) fn into_keys(self, shreds: Shreds, config: &Config) -> Keys {
         Keys::new(self.keyset, self.root, self.files, shreds, Arc::clone(&config.entropy))
     }
@@ -199,4 +223,11 @@ impl LoadedKeys {
     pub(crate) fn into_parts(self) -> (Keyset, RootSecret) {
         (self.keyset, self.root)
     }
+}
+
+/// Runs of several intents as one sorted list without overlaps.
+fn merged(mut runs: Vec<KeyRun>) -> Vec<KeyRun> {
+    runs.sort_unstable();
+    runs.dedup();
+    runs
 }

@@ -58,6 +58,7 @@ pub use report::OpenReport;
 pub use secret::{
     Destruction, KeyFile, Local, NewSecret, Passphrase, ProviderContext, ProviderError, RootSecretProvider,
 };
+pub use shred::{Selector, ShredError, Shredding, Unfinished};
 pub use stats::{KeysetStats, Stats};
 pub use store::{Store, StoreInfo};
 pub use ticket::Ticket;
@@ -79,6 +80,7 @@ mod follow;
 mod index;
 mod inspect;
 mod keys;
+mod keys_destroyed;
 mod keyset_files;
 mod keyset_load;
 mod layout;
@@ -95,6 +97,7 @@ mod repeat;
 mod report;
 mod secret;
 mod segments;
+mod shred;
 mod shreds;
 mod stats;
 mod store;

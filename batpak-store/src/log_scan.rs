@@ -171,6 +171,7 @@ impl Intake {
                     facts.intent = Some(position);
                 }
             }
+            Record::ScopeReadmitted(readmitted) => self.shreds.readmit(&readmitted.key_scope),
             Record::ShredCompleted(completed) if kind == EventKind::SHRED_COMPLETED => {
                 if let Some(last) = self.last_intent.as_mut().filter(|last| last.position == completed.intent) {
                     last.completed = true;

@@ -63,8 +63,15 @@ impl Store {
         let keys = opening.load_keys(Access::ReadWrite)?;
         let scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
         let mut report = OpenReport { torn: scan.recovered.torn, ..OpenReport::default() };
+        let pending = keys.as_ref().and_then(|loaded| match loaded.keyset.compare_log(&scan.facts()) {
+            LogVerdict::ShredPending { intent, .. } => Some(intent),
+            _ => None,
+        });
         let keys = opening.settle(keys, &scan, &mut report)?;
-        opening.wake_writer(scan, keys, report, [lock, held])
+        report.shred_finished = pending;
+        let store = opening.wake_writer(scan, keys, report, [lock, held])?;
+        store.complete_shred(pending)?;
+        Ok(store)
     }
 
     /// Opens a store for reading, beside a writer or without one. It takes no lock and changes nothing.
@@ -171,8 +178,8 @@ impl<'a> Opening<'a> {
             let again = self.load_keys(Access::Read)?;
             if again.as_ref().is_none_or(|again| again.keyset.epoch() <= epoch) {
                 return match refused {
-                    // Old keys open what they sealed; what they do not know is lost. With a shred on record they might open too much.
-                    OpenError::KeysetRolledBack { .. } if scan.last_intent().is_none() => Ok((keys, scan)),
+                    // Old keys open what they sealed; what they do not know is lost. What the log says was shredded reads so.
+                    OpenError::KeysetRolledBack { .. } => Ok((keys, scan)),
                     refused => Err(refused),
                 };
             }
@@ -189,7 +196,7 @@ impl<'a> Opening<'a> {
             LogVerdict::LogRolledBack { seen, next_position } => {
                 Err(OpenError::LogRolledBack { found: next_position, seen })
             }
-            LogVerdict::ShredPending { intent, .. } => Err(OpenError::ShredPending { intent }),
+            LogVerdict::ShredPending { .. } => Ok(()),
             _ => Err(OpenError::KeysetRolledBack { epoch }),
         }
     }
@@ -224,12 +231,26 @@ impl<'a> Opening<'a> {
                 provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
             }
         }
+        self.finish_shred(&mut loaded, scan)?;
         if !report.keyset.is_empty() || report.copied {
             let recovered = &scan.recovered;
             let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
             loaded.renew_page(seen, &*self.config.entropy, self.dir)?;
         }
         Ok(Some(loaded.into_keys(scan.shreds.clone(), self.config)))
+    }
+
+    /// Carries out an intent that an earlier process put on record, as far as the keyset and the provider are concerned.
+    fn finish_shred(&self, loaded: &mut LoadedKeys, scan: &LogScan) -> Result<(), OpenError> {
+        let Some(provider) = self.config.encryption.provider() else { return Ok(()) };
+        let LogVerdict::ShredPending { applied, .. } = loaded.keyset.compare_log(&scan.facts()) else { return Ok(()) };
+        if !applied {
+            let seen = LogSeen { position: scan.recovered.next_position, chain_hash: scan.recovered.last_chain_hash };
+            let secret = provider.store_next(&self.context(), loaded.keyset.provider(), loaded.keyset.secret_id())?;
+            loaded.apply(&scan.shreds, secret, seen, &self.context())?;
+        }
+        provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
+        Ok(())
     }
 
     /// Ends the segment before the active one again if its footer was damaged; its next roll would make it corrupt.
@@ -295,6 +316,7 @@ impl Parts<'_> {
         let disk = Arc::clone(&self.config.disk);
         Store {
             dir: self.dir.to_owned(),
+            config: self.config.clone(),
             segments: LogRead::new(disk, self.dir.join(SEGMENTS_DIR), self.info.store),
             info: self.info,
             report: self.report,
@@ -318,6 +340,7 @@ impl Parts<'_> {
             entropy: Arc::clone(&config.entropy),
             nonces: Mutex::new(NonceBuffer::new(config.nonce_mode)),
             ids: Mutex::new(NonceBuffer::new(config.nonce_mode)),
+            shred_turn: Mutex::new(()),
             process: std::process::id(),
             drainer: Mutex::new(None),
             drains: AtomicBool::new(false),

@@ -4,7 +4,7 @@
 //! yet are the end for now. A batch shows when its last event is there. Before plaintext is handed out, the epochs of the keyset's
 //! copies are compared, and the keyset is loaded again when they changed.
 
-use batpak_format::{EventKind, Frame, Record, SEGMENT_HEADER_LEN, SegmentHeader};
+use batpak_format::{Frame, Record, SEGMENT_HEADER_LEN, SegmentHeader};
 use batpak_segment::{Access, SEGMENTS_DIR, ScanError, ScanItem, Scanner, segment_path};
 
 use crate::{
@@ -151,12 +151,15 @@ fn take_frame(store: &Store, address: Address, frame: &Frame<'_>) {
     debug_assert_eq!(index.len(), frame.header().position(), "frames are taken in order");
     index_frame(&mut index, store.info.granularity, frame, address);
     drop(index);
-    if frame.header().kind() == EventKind::SHRED_INTENT
-        && let Some(keys) = store.keys()
-        && let Some(Ok(Record::ShredIntent(intent))) =
-            frame.payload().map(|payload| Record::decode(EventKind::SHRED_INTENT, payload))
+    let header = frame.header();
+    if let Some(keys) = store.keys().filter(|_| header.kind().is_reserved())
+        && let Some(Ok(record)) = frame.payload().map(|payload| Record::decode(header.kind(), payload))
     {
-        write(&keys.shreds).add(frame.header().position(), &intent);
+        match record {
+            Record::ShredIntent(intent) => write(&keys.shreds).add(header.position(), &intent),
+            Record::ScopeReadmitted(readmitted) => write(&keys.shreds).readmit(&readmitted.key_scope),
+            _ => {}
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub struct OpenReport {
     pub clean: bool,
     /// The tail that was cut off: bytes that were being written when the process or the machine stopped.
     pub torn: Option<Torn>,
+    /// Position of the intent of a shred that an earlier process began and this open finished.
+    pub shred_finished: Option<u64>,
     /// What was found of the keyset's copies, each healed by a writer.
     pub keyset: Vec<Finding>,
     /// The keyset is older than the log, which only a read-only open lets pass: what it does not know reads as lost.

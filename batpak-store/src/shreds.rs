@@ -1,16 +1,22 @@
-//! What the log says was shredded: which key of which key scope, and where the intent stands.
+//! What the log says was shredded: which key of which key scope, where the intent stands, and which key scopes take no new keys.
 //!
-//! Invariant: built from intents of the verified log alone, so that a lost key is never taken for a shredded one.
+//! Invariant: built from records of the verified log alone, so that a lost key is never taken for a shredded one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use batpak_format::{KeyId, ShredIntent};
+use batpak_format::{KeyId, KeyRun, ShredIntent};
 use batpak_keyset::KeyScope;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shreds {
     by_scope: HashMap<Box<[u8]>, Vec<Target>>,
+    /// Position and runs of each intent, in order.
+    intents: Vec<(u64, Vec<KeyRun>)>,
+    /// Key scopes that were shredded and not readmitted since.
+    refused: HashSet<Box<[u8]>>,
+    /// Key scopes that were readmitted, whatever became of their keys before.
+    readmitted: HashSet<Box<[u8]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -23,11 +29,47 @@ struct Target {
 impl Shreds {
     /// Takes in an intent that stands at a position.
     pub(crate) fn add(&mut self, position: u64, intent: &ShredIntent) {
+        let mut all = Vec::new();
         for target in &intent.targets {
             let targets = self.by_scope.entry(target.key_scope.clone()).or_default();
             let runs = target.runs.iter();
             targets.extend(runs.map(|run| Target { first: run.first, count: run.count, intent: position }));
+            all.extend_from_slice(&target.runs);
+            self.refused.insert(target.key_scope.clone());
+            self.readmitted.remove(&target.key_scope);
         }
+        self.intents.push((position, all));
+    }
+
+    /// Takes in a readmission.
+    pub(crate) fn readmit(&mut self, scope: &[u8]) {
+        self.refused.remove(scope);
+        self.readmitted.insert(scope.into());
+    }
+
+    /// Tells whether a key scope takes no new keys.
+    pub(crate) fn refuses(&self, scope: &KeyScope) -> bool {
+        self.refused.contains(scope.as_bytes())
+    }
+
+    /// Tells whether a key scope was readmitted, so that it takes a new key when its last one is gone.
+    pub(crate) fn readmits(&self, scope: &KeyScope) -> bool {
+        self.readmitted.contains(scope.as_bytes())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.intents.is_empty()
+    }
+
+    /// Position of the last intent.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.intents.last().map(|(position, _)| *position)
+    }
+
+    /// The keys that intents behind a position destroy.
+    pub(crate) fn runs_after(&self, applied: Option<u64>) -> Vec<KeyRun> {
+        let behind = self.intents.iter().filter(|(position, _)| applied.is_none_or(|applied| *position > applied));
+        behind.flat_map(|(_, runs)| runs.iter().copied()).collect()
     }
 
     /// Returns the position of the intent that names a key of a key scope.

@@ -9,13 +9,14 @@ use batpak_keyset::{Granularity, ProviderKind};
 use bytes::Bytes;
 
 use crate::{
-    AppendError, OpenReport, ReadError, index::Address, keys::Keys, log_read::LogRead, refresh::Refresh, view::View,
-    writer::Writer,
+    AppendError, Config, OpenReport, ReadError, index::Address, keys::Keys, log_read::LogRead, refresh::Refresh,
+    view::View, writer::Writer,
 };
 
 /// An open store. See the [crate's front page](crate).
 pub struct Store {
     pub(crate) dir: PathBuf,
+    pub(crate) config: Config,
     pub(crate) info: StoreInfo,
     pub(crate) report: OpenReport,
     pub(crate) view: Arc<View>,

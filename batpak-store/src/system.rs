@@ -2,7 +2,7 @@
 //!
 //! Invariant: they take positions and stand in the chain like every event, and their payload is a record of a reserved kind.
 
-use batpak_format::{Causes, ContentType, Coordinate, FrameBuf, Record, Statement, Tags};
+use batpak_format::{Causes, ContentType, Coordinate, FrameBuf, KeyId, Record, Statement, Tags};
 
 use crate::{
     AppendError, Durability, Receipt, Store, append::Sealed, commit::Committed, fence::Fenced, ticket::Ticket,
@@ -11,6 +11,16 @@ use crate::{
 impl Store {
     /// Appends an event of the store itself.
     pub(crate) fn append_system(&self, record: &Record, durability: Durability) -> Result<Receipt, AppendError> {
+        self.append_condemning(record, durability, &[])
+    }
+
+    /// Appends an event of the store itself after which nothing is placed under some keys.
+    pub(crate) fn append_condemning(
+        &self,
+        record: &Record,
+        durability: Durability,
+        condemns: &[KeyId],
+    ) -> Result<Receipt, AppendError> {
         let writer = self.writer()?;
         let (coordinate, causes) = (Coordinate::system(), Causes::default());
         let statement = Statement {
@@ -36,7 +46,7 @@ impl Store {
             time: None,
             key: None,
         };
-        match writer.commit(Fenced::plain(vec![sealed]), durability)? {
+        match writer.commit_condemning(Fenced::plain(vec![sealed]), durability, condemns)? {
             Committed::Placed(placed) => Ticket::placed(self, placed, durability).wait(),
             // Its id was drawn a moment ago.
             Committed::Known(_) => Err(AppendError::SealFailed),

@@ -43,6 +43,11 @@ impl View {
         read(&self.index).key_of(scope)
     }
 
+    /// The key scopes that a test picks, each with its keys.
+    pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<KeyId>)> {
+        read(&self.index).keys_within(within)
+    }
+
     pub(crate) fn address(&self, position: u64) -> Option<Address> {
         if position >= self.visible() {
             return None;

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use batpak_crypto::{Entropy, Nonce, NonceBuffer};
-use batpak_format::{EventId, StoreId};
+use batpak_format::{EventId, KeyId, StoreId};
 use batpak_segment::DiskFile;
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     pub(crate) nonces: Mutex<NonceBuffer>,
     /// Random bits of event ids, drawn as nonces are.
     pub(crate) ids: Mutex<NonceBuffer>,
+    /// One shred or readmission at a time.
+    pub(crate) shred_turn: Mutex<()>,
     pub(crate) process: u32,
     pub(crate) drainer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) drains: AtomicBool,
@@ -68,6 +70,16 @@ impl Writer {
 
     /// Step 6.
     pub(crate) fn commit(&self, fenced: Fenced, durability: Durability) -> Result<Committed, AppendError> {
+        self.commit_condemning(fenced, durability, &[])
+    }
+
+    /// Step 6 of an event after which nothing is placed under some keys.
+    pub(crate) fn commit_condemning(
+        &self,
+        fenced: Fenced,
+        durability: Durability,
+        condemns: &[KeyId],
+    ) -> Result<Committed, AppendError> {
         if durability == Durability::Deferred {
             self.start_drainer();
         }
@@ -75,6 +87,8 @@ impl Writer {
             store: self.store,
             clock: &*self.clock,
             keyset_epoch: self.keys.as_ref().map_or(0, |keys| keys.epoch()),
+            keys: self.keys.as_deref(),
+            condemns,
         };
         let minted: Vec<_> = fenced.events().iter().filter_map(Sealed::minted).cloned().collect();
         let committed = self.pipeline.commit(fenced, durability, &context)?;

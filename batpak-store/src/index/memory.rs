@@ -152,6 +152,11 @@ impl Index for MemoryIndex {
         Some(self.keys.get(scope)?.last()?.0)
     }
 
+    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<KeyId>)> {
+        let picked = self.keys.iter().filter(|(scope, _)| within(scope));
+        picked.map(|(scope, keys)| (scope.clone(), keys.iter().map(|(key_id, _)| *key_id).collect())).collect()
+    }
+
     fn caused_by(&self, id: &EventId) -> Vec<u64> {
         self.caused_by.positions(id)
     }

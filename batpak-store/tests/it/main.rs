@@ -23,6 +23,7 @@ mod reading;
 mod refusals;
 mod repeats;
 mod rounds;
+mod shred;
 mod spots;
 mod tight;
 mod torn;
