@@ -205,6 +205,11 @@ impl Pipeline {
         turn.end(outcome)
     }
 
+    /// One past the last position that is with the operating system.
+    pub(crate) fn written_mark(&self) -> u64 {
+        lock(&self.state).written
+    }
+
     /// Returns the frame at an address that is placed and not yet written.
     pub(crate) fn unwritten(&self, position: u64, address: Address) -> Option<Bytes> {
         let state = lock(&self.state);

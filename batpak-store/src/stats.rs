@@ -93,10 +93,16 @@ impl Store {
         }
     }
 
-    /// The number of the last segment, which is being written; segments are numbered from 1 without a gap.
+    /// The number of the last segment that holds a written event; segments are numbered from 1 without a gap.
+    ///
+    /// Those before it are rolled. It is not: an event may be placed in a later one while this one is still written to.
     pub(crate) fn active_segment(&self) -> u64 {
+        let written = match &self.side {
+            Side::Writer(writer) => writer.pipeline.written_mark(),
+            Side::Reader(_) => self.view.visible(),
+        };
         let index = read(&self.view.index);
-        let last = index.len().checked_sub(1).and_then(|last| index.address(last));
+        let last = written.checked_sub(1).and_then(|last| index.address(last));
         last.map_or(0, |Address { segment, .. }| segment)
     }
 }

@@ -197,9 +197,7 @@ impl Part<'_> {
 impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.item {
-            Item::Event { node, depth } => {
-                EventLine::new(self.graph, *node, *depth, self.told).serialize(serializer)
-            }
+            Item::Event { node, depth } => EventLine::new(self.graph, *node, *depth, self.told).serialize(serializer),
             Item::Relation { first, second, relation } => {
                 let relation = relation_word(*relation);
                 RelationLine { relation, first: self.id(*first), second: self.id(*second) }.serialize(serializer)
@@ -241,10 +239,9 @@ impl From<&Fault> for FaultLine {
                 cause_position: Some(*cause_position),
                 ..line("cause_later", event, position)
             },
-            Fault::Cycle { event, position, circle } => Self {
-                circle: Some(circle.iter().map(EventId::to_string).collect()),
-                ..line("cycle", event, position)
-            },
+            Fault::Cycle { event, position, circle } => {
+                Self { circle: Some(circle.iter().map(EventId::to_string).collect()), ..line("cycle", event, position) }
+            }
             Fault::SelfCause { event, position } => line("self_cause", event, position),
             Fault::UnknownCause { event, position, cause } => {
                 Self { cause: Some(cause.to_string()), ..line("unknown_cause", event, position) }
@@ -310,5 +307,78 @@ const fn relation_word(relation: Relation) -> &'static str {
         Relation::After => "after",
         Relation::Concurrent => "concurrent",
         Relation::Same => "same",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use batpak_store::{Cause, Causes, EventKind, format::EventEdges};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn id(number: u8) -> EventId {
+        EventId::from_bytes([number; 16])
+    }
+
+    /// Events of a source that checks nothing: each with the causes it names.
+    fn graph(events: &[&[u8]]) -> Graph {
+        let mut graph = Graph::new();
+        for (number, causes) in (0..).zip(events) {
+            let causes = causes.iter().map(|&cause| Cause { id: id(cause), external: cause == 99 });
+            graph
+                .push(&EventEdges {
+                    position: u64::from(number),
+                    id: id(number),
+                    kind: EventKind::from_u16(0x1001),
+                    entity: "e",
+                    scope: "s",
+                    correlation: None,
+                    causes: &Causes::new(causes.collect()).unwrap(),
+                })
+                .unwrap();
+        }
+        graph
+    }
+
+    fn line(graph: &Graph, item: &Item) -> Value {
+        serde_json::to_value(Part { graph, item, told: Told::All }).unwrap()
+    }
+
+    #[test]
+    fn faults_are_named_with_their_events() {
+        let graph = graph(&[&[1], &[0, 99], &[2], &[50]]);
+        let (first, second) = (id(0).to_string(), id(1).to_string());
+        let verified = Item::Verified(Verified::of(&graph));
+        let faults = json!([
+            { "what": "cause_later", "event": first, "position": 0, "cause": second, "cause_position": 1 },
+            { "what": "self_cause", "event": id(2).to_string(), "position": 2 },
+            { "what": "unknown_cause", "event": id(3).to_string(), "position": 3, "cause": id(50).to_string() },
+            { "what": "cycle", "event": first, "position": 0, "circle": [first, second] },
+        ]);
+        let expected = json!({
+            "sound": false, "events": 4, "causes": 1, "external": 1, "faults_total": 4, "faults": faults,
+        });
+        assert_eq!(line(&graph, &verified), expected);
+        let mut text = Vec::new();
+        Part { graph: &graph, item: &verified, told: Told::All }.human(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.starts_with("NOT SOUND: 4 events, 2 causes, 1 of them external\n"), "{text}");
+        assert_eq!(text.lines().count(), 5);
+    }
+
+    #[test]
+    fn events_say_which_of_their_causes_cannot_be_true() {
+        let graph = graph(&[&[1], &[99, 0], &[2], &[50]]);
+        let causes = |number| {
+            let node = graph.node(&id(number)).unwrap();
+            line(&graph, &Item::Event { node, depth: None })["causes"].clone()
+        };
+        let cause = |number| id(number).to_string();
+        assert_eq!(causes(0), json!([{ "id": cause(1), "external": false, "fault": "later" }]));
+        let followed_first = json!([{ "id": cause(0), "external": false }, { "id": cause(99), "external": true }]);
+        assert_eq!(causes(1), followed_first);
+        assert_eq!(causes(2), json!([{ "id": cause(2), "external": false, "fault": "itself" }]));
+        assert_eq!(causes(3), json!([{ "id": cause(50), "external": false, "fault": "unknown" }]));
     }
 }

@@ -106,8 +106,7 @@ impl Serialize for Answered<'_> {
         }
         let error = self.error();
         let exit = error.map_or(Exit::Done, CliError::exit).number();
-        let object =
-            Object { exit, seconds: self.seconds, error: error.map(CliError::message), answer: List(self) };
+        let object = Object { exit, seconds: self.seconds, error: error.map(CliError::message), answer: List(self) };
         object.serialize(serializer)
     }
 }

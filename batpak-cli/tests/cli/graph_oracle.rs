@@ -134,8 +134,11 @@ fn order_is_a_legal_topological_order_of_git() {
     for stream in [HISTORY, crossed().as_bytes()] {
         let both = Both::new(stream);
         let order = both.home.json(["graph", "s", "order"]);
-        let place: HashMap<&str, usize> =
-            order.iter().enumerate().map(|(at, event)| (both.ids[event["id"].as_str().unwrap()].as_str(), at)).collect();
+        let place: HashMap<&str, usize> = order
+            .iter()
+            .enumerate()
+            .map(|(at, event)| (both.ids[event["id"].as_str().unwrap()].as_str(), at))
+            .collect();
         let listed = both.git(&["rev-list", "--topo-order", "--parents", "HEAD"]);
         assert_eq!(listed.len(), order.len());
         for line in &listed {

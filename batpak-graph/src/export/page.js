@@ -377,7 +377,7 @@
       byId("legend").append(line);
     };
     for (const [entity, total] of most.slice(0, 20)) entry(`${log.entities[entity]} (${total})`, log.colours[entity]);
-    if (most.length > 20) entry(`and ${most.length - 20} more entities`, "#fff");
+    if (most.length > 20) entry(`and ${most.length - 20} more ${most.length === 21 ? "entity" : "entities"}`, "#fff");
     if (log.mark.includes("2")) entry("shredded", null, "shredded");
     if (log.mark.includes("1")) entry("denial", null, "denial");
     if (Object.keys(log.outside).length > 0) entry("causes from outside", null, "outside");

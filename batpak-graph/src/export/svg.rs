@@ -75,7 +75,8 @@ impl Export<'_> {
         }
         out.write_str("<text x=\"30\" y=\"70\" fill=\"#505050\">")?;
         if entities.len() > room {
-            write!(out, "and {} more entities · ", entities.len() - room)?;
+            let more = entities.len() - room;
+            write!(out, "and {more} more {} · ", if more == 1 { "entity" } else { "entities" })?;
         }
         let count = self.nodes.len();
         writeln!(

@@ -3,15 +3,18 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use batpak_store::{
-    Granularity, OpenError, Payload, Query, Store,
+    Durability, Granularity, OpenError, Payload, Query, Store,
     segment::{Access, DirEntryName, Disk, DiskFile, MemoryDisk, SEGMENTS_DIR},
 };
 
-use crate::kit::{Place, append, payloads};
+use crate::kit::{Place, append, both, event, open, payloads};
 
 type Act = Box<dyn FnMut(&Path) + Send>;
 
@@ -177,4 +180,47 @@ fn get_of_an_event_that_was_seen_loads_the_newer_keyset_first() {
     assert!(reader.get(first.id).unwrap().is_some());
     assert!(epoch() > before, "{} {before}", epoch());
     assert_eq!(reader.stats().visible_mark, 2, "it did not look at the log");
+}
+
+/// Reader threads of one read-only store, and opens of new ones, while a writer mints a key an event and rolls.
+#[test]
+fn readers_beside_a_busy_writer_never_meet_a_lost_key_or_a_refusal() {
+    both(|place| {
+        let store = place.create_per(Granularity::Event);
+        let (done, shared) = (AtomicBool::new(false), place.reader());
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        while !done.load(Ordering::Relaxed) {
+                            let Some(event) = shared.latest("a").unwrap() else { continue };
+                            assert!(matches!(event.payload, Payload::Open(_)), "{event:?}");
+                        }
+                    })
+                })
+                .collect();
+            let opener = scope.spawn(|| {
+                let mut seen = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let fresh = Store::open_read_only(place.dir(), place.config()).unwrap();
+                    let all: Vec<_> = fresh.read(&Query::all()).unwrap().map(|event| open(&event.unwrap())).collect();
+                    assert!(all.len() >= seen, "{} after {seen}", all.len());
+                    assert!(all.iter().zip(0_u32..).all(|(payload, n)| *payload == n.to_le_bytes()));
+                    seen = all.len();
+                }
+            });
+            for n in 0..600_u32 {
+                store.append(&event("a", &n.to_le_bytes()).durability(Durability::Buffered)).unwrap();
+                if readers.iter().any(|reader| reader.is_finished()) || opener.is_finished() {
+                    break;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            for thread in readers.into_iter().chain([opener]) {
+                thread.join().unwrap();
+            }
+        });
+        assert_eq!(payloads(&shared).len(), 600);
+        assert!(store.stats().keyset.unwrap().publications >= 3);
+    });
 }

@@ -26,7 +26,7 @@ fn nth(n: u32) -> NewEvent<'static> {
     let new = event(entity, b"x").key(&n.to_le_bytes()).correlation(id(n / 7 * 7 + 1_000_000));
     let new = if n > 0 { new.cause(id(n - 1)) } else { new };
     let new = if n > 2 { new.cause(id(n / 2)) } else { new };
-    if n % 5 == 0 { new.external_cause(id(2_000_000 + n % 10)) } else { new }
+    if n.is_multiple_of(5) { new.external_cause(id(2_000_000 + n % 10)) } else { new }
 }
 
 const EVENTS: u32 = 100;
@@ -70,7 +70,7 @@ fn edge(n: u32) -> Edge {
     let mut causes = Vec::new();
     causes.extend((n > 0).then(|| (id(n - 1), false)));
     causes.extend((n > 2).then(|| (id(n / 2), false)));
-    causes.extend((n % 5 == 0).then(|| (id(2_000_000 + n % 10), true)));
+    causes.extend((n.is_multiple_of(5)).then(|| (id(2_000_000 + n % 10), true)));
     let entity = ["a", "b", "c"][n as usize % 3].to_owned();
     (u64::from(n) + 1, id(n), entity, Some(id(n / 7 * 7 + 1_000_000)), causes)
 }

@@ -60,21 +60,17 @@ fn nth(n: u32) -> Vec<u8> {
 /// So many events are appended after a failure, to see that the store goes on.
 const MORE: u32 = 8;
 
-/// Events of a script that mints (a key an event) and rolls; every fifth is a batch of two.
-const SCRIPT: u32 = 24;
+/// Events of a script that mints (a key an event, so that it publishes at its begin and in its middle) and rolls; every fifth
+/// is a batch of two.
+const SCRIPT: u32 = 30;
 
-/// A store whose script will need a publication in its middle: most of what is reserved is taken. Returns what it holds.
-fn begin(place: &Place) -> (Store, Vec<Vec<u8>>) {
+fn begin(place: &Place) -> Store {
     let config = place.config().granularity(Granularity::Event).segment_bytes(8 * 1024);
-    let store = Store::create(place.dir(), config).unwrap();
-    let first: Vec<Vec<u8>> = (0..50).map(|n| vec![n]).collect();
-    let batch: Vec<_> = first.iter().map(|payload| event("a", payload)).collect();
-    store.append_batch(&batch).unwrap();
-    (store, first)
+    Store::create(place.dir(), config).unwrap()
 }
 
 fn next(store: &Store, acknowledged: &mut Vec<Vec<u8>>, n: u32) -> Result<(), AppendError> {
-    let group: Vec<Vec<u8>> = if n % 5 == 0 { vec![nth(n), nth(n + SCRIPT)] } else { vec![nth(n)] };
+    let group: Vec<Vec<u8>> = if n.is_multiple_of(5) { vec![nth(n), nth(n + SCRIPT)] } else { vec![nth(n)] };
     let events: Vec<_> = group.iter().map(|payload| event("a", payload)).collect();
     store.append_batch(&events)?;
     acknowledged.extend(group);
@@ -91,7 +87,7 @@ fn no_space_at_any_write_fails_that_append_alone_and_loses_nothing() {
     let (mut not_written, mut no_key, mut unnoticed) = (0, 0, 0);
     for number in 0.. {
         let place = Place::memory();
-        let (store, mut acknowledged) = begin(&place);
+        let (store, mut acknowledged) = (begin(&place), Vec::new());
         let refused_before = not_written + no_key;
         let failed = fail(&place, takes_space, number, 1, ErrorKind::StorageFull);
         let (mut n, mut end) = (0, SCRIPT);
@@ -132,7 +128,7 @@ fn error_at_any_call_loses_nothing_that_was_acknowledged() {
     let (mut refused, mut poisoned) = (0, 0);
     for number in 0.. {
         let place = Place::memory();
-        let (store, mut acknowledged) = begin(&place);
+        let (store, mut acknowledged) = (begin(&place), Vec::new());
         let failed = fail(&place, changes, number, 1, ErrorKind::Other);
         let mut poison = false;
         let (mut n, mut end) = (0, SCRIPT);

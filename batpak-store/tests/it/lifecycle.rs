@@ -262,3 +262,24 @@ fn system_events_are_left_out_unless_asked_for() {
     assert_eq!(all[0].header.kind, batpak_store::EventKind::GENESIS);
     assert_eq!(all[0].header.encryption, None, "the store's own events are never sealed");
 }
+
+#[test]
+fn segment_is_read_as_rolled_only_when_it_is() {
+    both(|place| {
+        let config = || place.config().deferred_buffer(1 << 20, std::time::Duration::from_secs(3600));
+        let store = Store::create(place.dir(), config()).unwrap();
+        let first = append(&store, "a", b"1");
+        store.close().unwrap();
+        let store = Store::open(place.dir(), config()).unwrap();
+        // Both are only placed: behind the footer of the close, and in a segment that is not there yet.
+        let behind = store.append(&event("a", b"2").durability(Durability::Deferred)).unwrap();
+        let payload = vec![7; 17_000];
+        let beyond = store.append(&event("a", &payload).durability(Durability::Deferred)).unwrap();
+        assert_eq!(open(&store.get(first.id).unwrap().unwrap()), b"1");
+        store.sync().unwrap();
+        assert_eq!(store.stats().segments, 2);
+        assert_eq!(open(&store.get(behind.id).unwrap().unwrap()), b"2");
+        assert_eq!(open(&store.get(beyond.id).unwrap().unwrap()), payload);
+        sound(&store);
+    });
+}

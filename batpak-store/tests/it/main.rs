@@ -14,6 +14,7 @@ mod follow;
 mod forged;
 mod keyset_findings;
 mod lifecycle;
+mod log_refusals;
 mod mismatches;
 mod model;
 mod processes;

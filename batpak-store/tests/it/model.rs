@@ -73,7 +73,7 @@ impl Draw {
         Listed { id: id(self.key), entity: ENTITIES[self.entity], payload, cause: self.cause.map(id) }
     }
 
-    fn new<'a>(&self, listed: &'a Listed) -> NewEvent<'a> {
+    fn event<'a>(&self, listed: &'a Listed) -> NewEvent<'a> {
         let new = event(listed.entity, &listed.payload).id(listed.id).durability(self.durability);
         listed.cause.map_or(new.clone(), |cause| new.cause(cause))
     }
@@ -214,12 +214,12 @@ impl Run {
         match op {
             Op::Append(draw) => {
                 let listed = draw.listed();
-                let result = store.append(&draw.new(&listed)).map(|receipt| vec![receipt]);
+                let result = store.append(&draw.event(&listed)).map(|receipt| vec![receipt]);
                 assert_eq!(answer(result), self.model.append(&[listed], draw.durability));
             }
             Op::Batch(draws) => {
                 let listed: Vec<_> = draws.iter().map(Draw::listed).collect();
-                let new: Vec<_> = draws.iter().zip(&listed).map(|(draw, listed)| draw.new(listed)).collect();
+                let new: Vec<_> = draws.iter().zip(&listed).map(|(draw, listed)| draw.event(listed)).collect();
                 let durability = draws.iter().map(|draw| draw.durability).max().unwrap();
                 assert_eq!(answer(store.append_batch(&new)), self.model.append(&listed, durability));
             }

@@ -39,7 +39,7 @@ fn writer_process() {
     let end = n + EVENTS;
     while n < end {
         let durability = modes[(n / 7) as usize % 3];
-        let group: Vec<Vec<u8>> = (n..n + if n % 5 == 0 { 3 } else { 1 }).map(payload).collect();
+        let group: Vec<Vec<u8>> = (n..n + if n.is_multiple_of(5) { 3 } else { 1 }).map(payload).collect();
         let events: Vec<_> = group.iter().map(|payload| event("a", payload).durability(durability)).collect();
         store.append_batch(&events).unwrap();
         n += u32::try_from(events.len()).unwrap();
@@ -116,7 +116,7 @@ fn reader_process_follows_a_writer_process() {
     let mut follow = early.follow(&Query::all());
     for n in 0..EVENTS {
         assert_eq!(number(&follow.next_timeout(SOON).unwrap().unwrap()), n);
-        if n % 20 == 0 {
+        if n.is_multiple_of(20) {
             whole(&early);
             let late = Store::open_read_only(&dir, config(place)).unwrap();
             let seen: Vec<u32> = late.read(&Query::all()).unwrap().map(|event| number(&event.unwrap())).collect();

@@ -1,12 +1,15 @@
 //! A read-only store, alone and beside a writer of the same process.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    io::ErrorKind,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use batpak_store::{
-    AppendError, Durability, Granularity, OpenError, Payload, Query, Store,
+    AppendError, Durability, Encryption, Granularity, OpenError, Payload, Query, Store,
     segment::{DiskOp, SEGMENTS_DIR, segment_path},
 };
 
@@ -85,6 +88,49 @@ fn writer_is_one_and_readers_keep_nobody_out() {
             assert_eq!(payloads(reader), [b"1".to_vec(), b"2".to_vec()]);
         }
     });
+}
+
+#[test]
+fn read_only_directory_is_read_and_its_refusals_are_typed() {
+    let place = Place::memory();
+    let store = place.create();
+    let first = append(&store, "a", b"1");
+    let memory = place.memory.clone().unwrap();
+    let refuse = || {
+        memory.fail(Box::new(|call| {
+            // The writer's first file cannot be opened for writing; nothing can be made or changed.
+            let lock = call.path.file_name().is_some_and(|name| name == "lock");
+            let refused = if call.op == DiskOp::Open { lock } else { call.op != DiskOp::Read };
+            refused.then(|| ErrorKind::PermissionDenied.into())
+        }));
+    };
+    refuse();
+    let refused = store.append(&event("a", b"2")).unwrap_err();
+    assert!(matches!(&refused, AppendError::Poisoned(why) if why.kind() == ErrorKind::PermissionDenied), "{refused:?}");
+    memory.clear_hooks();
+    drop(store);
+    place.open().close().unwrap();
+    let files = place.files();
+    refuse();
+    let lock = place.dir().join("lock");
+    let refused = Store::open(place.dir(), place.config()).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::Disk { path, source, .. } if *path == lock && source.kind() == ErrorKind::PermissionDenied),
+        "{refused:?}"
+    );
+    let elsewhere = place.root().join("another");
+    let refused = Store::create(&elsewhere, place.with(Encryption::none())).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::Disk { path, source, .. } if *path == elsewhere && source.kind() == ErrorKind::PermissionDenied),
+        "{refused:?}"
+    );
+    let reader = place.reader();
+    assert_eq!(open(&reader.get(first.id).unwrap().unwrap()), b"1");
+    assert_eq!(payloads(&reader), [b"1".to_vec()]);
+    sound(&reader);
+    reader.close().unwrap();
+    memory.clear_hooks();
+    unchanged(&place, &files);
 }
 
 /// Every call by which something on the disk would change, or a lock be taken.
@@ -181,7 +227,7 @@ fn reader_opens_what_was_sealed_under_keys_that_were_published_later() {
     for n in 0..4_200_u32 {
         let payload = n.to_le_bytes();
         store.append(&event("a", &payload).durability(Durability::Buffered)).unwrap();
-        if n % 64 == 0 || n.abs_diff(4_096) < 4 {
+        if n.is_multiple_of(64) || n.abs_diff(4_096) < 4 {
             while let Some(event) = follow.next_timeout(std::time::Duration::ZERO).unwrap() {
                 assert!(matches!(event.payload, Payload::Open(_)), "{event:?}");
             }
@@ -189,47 +235,4 @@ fn reader_opens_what_was_sealed_under_keys_that_were_published_later() {
     }
     assert!(store.stats().keyset.unwrap().pages >= 2, "a page must have been used up");
     assert_eq!(payloads(&reader), (0..4_200_u32).map(|n| n.to_le_bytes().to_vec()).collect::<Vec<_>>());
-}
-
-/// Reader threads of one read-only store, and opens of new ones, while a writer mints a key an event and rolls.
-#[test]
-fn readers_beside_a_busy_writer_never_meet_a_lost_key_or_a_refusal() {
-    both(|place| {
-        let store = place.create_per(Granularity::Event);
-        let (done, shared) = (AtomicBool::new(false), place.reader());
-        std::thread::scope(|scope| {
-            let readers: Vec<_> = (0..2)
-                .map(|_| {
-                    scope.spawn(|| {
-                        while !done.load(Ordering::Relaxed) {
-                            let Some(event) = shared.latest("a").unwrap() else { continue };
-                            assert!(matches!(event.payload, Payload::Open(_)), "{event:?}");
-                        }
-                    })
-                })
-                .collect();
-            let opener = scope.spawn(|| {
-                let mut seen = 0;
-                while !done.load(Ordering::Relaxed) {
-                    let fresh = Store::open_read_only(place.dir(), place.config()).unwrap();
-                    let all: Vec<_> = fresh.read(&Query::all()).unwrap().map(|event| open(&event.unwrap())).collect();
-                    assert!(all.len() >= seen, "{} after {seen}", all.len());
-                    assert!(all.iter().zip(0_u32..).all(|(payload, n)| *payload == n.to_le_bytes()));
-                    seen = all.len();
-                }
-            });
-            for n in 0..600_u32 {
-                store.append(&event("a", &n.to_le_bytes()).durability(Durability::Buffered)).unwrap();
-                if readers.iter().any(|reader| reader.is_finished()) || opener.is_finished() {
-                    break;
-                }
-            }
-            done.store(true, Ordering::Relaxed);
-            for thread in readers.into_iter().chain([opener]) {
-                thread.join().unwrap();
-            }
-        });
-        assert_eq!(payloads(&shared).len(), 600);
-        assert!(store.stats().keyset.unwrap().publications >= 3);
-    });
 }

@@ -15,8 +15,8 @@ fn nth(n: u64, payload: &[u8]) -> NewEvent<'_> {
     let coordinate = Coordinate::new(&format!("e{}", n % 3), &format!("s{}", n % 2)).unwrap();
     let kind = kind_of(n);
     let new = NewEvent::new(coordinate, kind, payload).key(&n.to_le_bytes());
-    let new = new.time(Timestamp::from_micros(time_of(n))).tag(if n % 2 == 0 { "even" } else { "odd" });
-    if n % 5 == 0 { new.tag("fifth") } else { new }
+    let new = new.time(Timestamp::from_micros(time_of(n))).tag(if n.is_multiple_of(2) { "even" } else { "odd" });
+    if n.is_multiple_of(5) { new.tag("fifth") } else { new }
 }
 
 fn kind_of(n: u64) -> EventKind {
@@ -61,8 +61,12 @@ const CASES: [Case; 14] = [
     Case { name: "scope", query: |query| query.scope("s1"), holds: |n| n % 2 == 1 },
     Case { name: "no such scope", query: |query| query.scope("e1"), holds: |_| false },
     Case { name: "kind", query: |query| query.kind(kind_of(2)), holds: |n| n % 4 == 2 },
-    Case { name: "kinds", query: |query| query.kind(kind_of(0)).kind(kind_of(3)), holds: |n| n % 4 == 0 || n % 4 == 3 },
-    Case { name: "tag", query: |query| query.tag("fifth"), holds: |n| n % 5 == 0 },
+    Case {
+        name: "kinds",
+        query: |query| query.kind(kind_of(0)).kind(kind_of(3)),
+        holds: |n| n.is_multiple_of(4) || n % 4 == 3,
+    },
+    Case { name: "tag", query: |query| query.tag("fifth"), holds: |n| n.is_multiple_of(5) },
     Case { name: "tags", query: |query| query.tag("odd").tag("fifth"), holds: |n| n % 10 == 5 },
     Case { name: "no such tag", query: |query| query.tag("fift"), holds: |_| false },
     Case { name: "since", query: |query| query.since(Timestamp::from_micros(9000)), holds: |n| n % 15 >= 9 },
@@ -77,7 +81,7 @@ const CASES: [Case; 14] = [
         query: |query| {
             query.entity("e0").scope("s0").kind(kind_of(0)).tag("even").until(Timestamp::from_micros(12_001))
         },
-        holds: |n| n % 12 == 0 && n % 15 <= 12,
+        holds: |n| n.is_multiple_of(12) && n % 15 <= 12,
     },
 ];
 

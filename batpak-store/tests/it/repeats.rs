@@ -223,10 +223,10 @@ fn threads_that_race_while_writes_fail_are_never_told_of_what_was_taken_back() {
     place.memory.as_ref().unwrap().fail(Box::new(move |call| {
         let frame = matches!(call.op, DiskOp::Write { bytes, .. } if bytes.iter().any(|byte| *byte != 0));
         writes += u64::from(frame);
-        (frame && writes % 3 == 1).then(|| std::io::ErrorKind::StorageFull.into())
+        (frame && writes % 2 == 1).then(|| std::io::ErrorKind::StorageFull.into())
     }));
     let (mut failed, mut repeated) = (0, 0);
-    for round in 0..400_u32 {
+    for round in 0..600_u32 {
         let key = |part: u32| (round * 2 + part).to_le_bytes();
         let (first, second) = (key(0), key(1));
         let batch = [event("a", b"1").key(&first), event("b", b"2").key(&second)];

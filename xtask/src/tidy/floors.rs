@@ -63,14 +63,7 @@ const FLOORS: [Floor; 8] = [
         name: "xtask",
         layers: &[],
         dev_layers: &[],
-        foreign: &[
-            "base64",
-            "proc-macro2",
-            "public-api",
-            "serde",
-            "serde_json",
-            "spdx",
-        ],
+        foreign: &["base64", "proc-macro2", "public-api", "serde", "serde_json", "spdx"],
     },
 ];
 
