@@ -10,6 +10,8 @@ pub(crate) enum Defect {
     AppendAfterClose,
     /// Synced appends are acknowledged when they are written.
     AckBeforeSync,
+    /// An append is placed under a key that a durable intent names.
+    CondemnedPlaced,
     /// The fence lets events through whose leaf is not durable.
     FenceOpen,
     /// A publication that failed counts as done.

@@ -29,8 +29,9 @@ impl Keys {
     /// The key scopes that selectors cover, each with its keys that are not destroyed, the provisional ones too.
     pub(crate) fn victims(&self, selectors: &[KeyScope], view: &View) -> Vec<(KeyScope, Vec<KeyId>)> {
         let within = |scope: &KeyScope| selectors.iter().any(|selector| selector.contains(scope));
-        let mut victims = view.keys_within(&within);
+        // Before the index: a key that leaves the provisional ones is in the index by then.
         let state = lock(&self.state);
+        let mut victims = view.keys_within(&within);
         for (scope, key_id) in state.provisional.iter().filter(|(scope, _)| within(scope)) {
             match victims.iter_mut().find(|(known, _)| known == scope) {
                 Some((_, keys)) => keys.push(*key_id),

@@ -7,3 +7,4 @@ mod disk;
 mod fence;
 mod pipeline;
 mod rig;
+mod shred;

@@ -15,7 +15,11 @@ impl Store {
     /// [`ReadError`]; a payload that cannot be had for want of its key is a value, not an error.
     pub fn get(&self, id: EventId) -> Result<Option<Event>, ReadError> {
         match self.position_of(id)? {
-            Some(position) => self.at(position),
+            Some(position) => match self.at(position)? {
+                // A reader may have seen frames of a write that failed and was taken back.
+                Some(event) if event.header.id != id => Err(ReadError::Misplaced { position }),
+                found => Ok(found),
+            },
             None => Ok(None),
         }
     }

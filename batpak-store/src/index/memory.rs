@@ -120,6 +120,12 @@ impl MemoryIndex {
         }
     }
 
+    /// The store's own events are no part of the callers' graph: as a cause one counts as lying outside of it.
+    fn seen_from_callers(&self, cause: Cause) -> Cause {
+        let own = || self.row(self.position_of(&cause.id)?).map(|row| row.kind.is_reserved());
+        Cause { external: cause.external || own().unwrap_or(false), ..cause }
+    }
+
     fn row(&self, position: u64) -> Option<Row> {
         self.rows.get(usize::try_from(position).ok()?)
     }
@@ -175,7 +181,7 @@ impl Index for MemoryIndex {
             entity: Arc::clone(self.entities.name(row.stream)?),
             scope: Arc::clone(self.scopes.name(row.scope)?),
             correlation: self.correlations.get(at).next(),
-            causes: self.causes.get(at).collect(),
+            causes: self.causes.get(at).map(|cause| self.seen_from_callers(cause)).collect(),
         })
     }
 

@@ -8,7 +8,8 @@ use std::sync::{
 use batpak_store::{
     AppendError, Config, Coordinate, Destruction, Encryption, EventId, EventKind, Granularity, KeyFile, Local,
     OpenError, Passphrase, Payload, ProviderError, Query, Selector, ShredError, Store, VerifyOptions,
-    crypto::passphrase::Argon2Params, segment::{DiskOp, MemoryDisk},
+    crypto::passphrase::Argon2Params,
+    segment::{DiskOp, MemoryDisk},
 };
 
 use crate::kit::{Place, append, at, both, event, kind, sound};
