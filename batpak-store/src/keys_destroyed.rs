@@ -7,9 +7,9 @@ use batpak_format::{KeyId, KeyRun, ShredIntent};
 use batpak_keyset::{ExtentRewrite, Frontiers, KeyScope, LogSeen, SecretChange};
 
 use crate::{
-    PublishError,
+    ProviderError, PublishError,
     keys::{KeyState, Keys},
-    secret::NewSecret,
+    secret::{NewSecret, ProviderContext, RootSecretProvider},
     sync::{lock, wait, write},
     view::View,
 };
@@ -53,8 +53,8 @@ impl Keys {
     }
 
     /// Computes what is left when keys are destroyed, and makes an extent durable if one is needed; nothing changes yet.
-    pub(crate) fn beside(&self, runs: &[KeyRun]) -> Result<Frontiers, PublishError> {
-        let mut frontiers = lock(&self.state).keyset.beside(runs, ExtentRewrite::WithNext, &*self.entropy)?;
+    pub(crate) fn beside(&self, runs: &[KeyRun], rewrite: ExtentRewrite) -> Result<Frontiers, PublishError> {
+        let mut frontiers = lock(&self.state).keyset.beside(runs, rewrite, &*self.entropy)?;
         if let Some(extent) = frontiers.extent() {
             for step in extent.steps() {
                 if let Err(why) = self.files.carry_out_extent(step, extent) {
@@ -65,6 +65,22 @@ impl Keys {
             frontiers.extent_written();
         }
         Ok(frontiers)
+    }
+
+    /// Has the provider make the next root secret.
+    pub(crate) fn next_secret(
+        &self,
+        provider: &dyn RootSecretProvider,
+        context: &ProviderContext<'_>,
+    ) -> Result<NewSecret, ProviderError> {
+        let (record, current) =
+            self.with_state(|state| (state.keyset.provider().duplicate(), state.keyset.secret_id()));
+        provider.store_next(context, &record, current)
+    }
+
+    /// Mints nothing more from the pages there are.
+    pub(crate) fn retire_page(&self) {
+        lock(&self.state).keyset.retire_page();
     }
 
     /// Gives up frontiers of a shred that came to nothing.
@@ -92,7 +108,7 @@ impl Keys {
     pub(crate) fn publish_frontiers(
         &self,
         frontiers: Frontiers,
-        intent: u64,
+        intent: Option<u64>,
         secret: NewSecret,
         seen: LogSeen,
         durable: &mut dyn FnMut(KeyId),
@@ -100,7 +116,7 @@ impl Keys {
         {
             let mut state = lock(&self.state);
             let change = SecretChange::Move { secret_id: secret.id, provider: secret.record };
-            state.keyset.stage(frontiers, Some(intent), change)?;
+            state.keyset.stage(frontiers, intent, change)?;
             state.root = secret.root;
         }
         self.publish(seen, durable)

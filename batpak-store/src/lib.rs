@@ -93,6 +93,7 @@ mod pipeline;
 mod query;
 mod read;
 mod refresh;
+mod rekey;
 mod repeat;
 mod report;
 mod secret;

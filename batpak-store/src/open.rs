@@ -226,10 +226,10 @@ impl<'a> Opening<'a> {
         report.copied = loaded.was_copied();
         if !keyset_clean {
             loaded.rewrite().map_err(refused("write the keyset in", self.dir))?;
-            if let Some(provider) = self.config.encryption.provider() {
-                // A change of the root secret that was cut short: the image says which of the two is the current one.
-                provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
-            }
+        }
+        // A change of the root secret that was cut short: the image says which of the two is the current one.
+        if let Some(provider) = self.config.encryption.provider() {
+            provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
         }
         self.finish_shred(&mut loaded, scan)?;
         if !report.keyset.is_empty() || report.copied {

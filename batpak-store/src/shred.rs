@@ -8,7 +8,7 @@ use batpak_format::{
     Coordinate, CoordinateError, EventId, EventKind, KeyId, KeyRun, REFERENCE_BYTES_MAX, Record, ScopeReadmitted,
     ShredCompleted, ShredIntent, ShredTarget, Timestamp,
 };
-use batpak_keyset::{Frontiers, Granularity, KeyScope, scope_for};
+use batpak_keyset::{ExtentRewrite, Frontiers, Granularity, KeyScope, scope_for};
 
 use crate::{
     AppendError, Destruction, Durability, OpenError, ProviderError, PublishError, Query, ReadError, Store,
@@ -81,6 +81,9 @@ pub enum ShredError {
         /// What kept it from being finished.
         source: Unfinished,
     },
+    /// The keyset may be sealed under the new root secret already: open the store again, which finishes it.
+    #[error("the rekey is pending: close the store and open it for writing")]
+    RekeyPending(#[source] Unfinished),
     /// A plaintext store has no keys.
     #[error("the store is in plaintext: there is no key to destroy")]
     Plaintext,
@@ -244,7 +247,7 @@ impl Store {
         }
         let mut all: Vec<KeyId> = victims.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
         all.sort_unstable();
-        let frontiers = keys.beside(&runs_of(&all))?;
+        let frontiers = keys.beside(&runs_of(&all), ExtentRewrite::WithNext)?;
         let targets = victims.iter().map(|(scope, keys)| target(scope, &runs_of(keys))).collect();
         let intent = ShredIntent {
             granularity: keys.granularity.code(),
@@ -254,9 +257,7 @@ impl Store {
             reference: reference.to_owned(),
             targets,
         };
-        let (record, current) =
-            keys.with_state(|state| (state.keyset.provider().duplicate(), state.keyset.secret_id()));
-        let secret = provider.store_next(&self.provider_context(), &record, current);
+        let secret = keys.next_secret(provider, &self.provider_context());
         let secret = secret.inspect_err(|_| keys.abandon(&frontiers))?;
         Ok(Prepared { victims, keys: all, intent, frontiers, secret })
     }
@@ -277,7 +278,7 @@ impl Store {
             };
             keys.record_intent(position, &intent);
             let seen = writer.pipeline.log_seen();
-            keys.publish_frontiers(prepared.frontiers, position, prepared.secret, seen, durable)
+            keys.publish_frontiers(prepared.frontiers, Some(position), prepared.secret, seen, durable)
                 .map_err(|why| ShredError::Pending { intent: position, source: Unfinished::Publication(why) })?;
             Ok((position, keys.epoch()))
         })

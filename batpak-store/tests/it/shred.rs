@@ -364,3 +364,61 @@ fn appends_beside_shreds_are_shredded_or_refused_and_never_lost() {
         sound(&store);
     });
 }
+
+#[test]
+fn rekey_kills_old_copies_of_the_keyset_and_keeps_every_payload() {
+    both(|place| {
+        let (store, first, other) = filled(place, place.config());
+        let copy = place.root().join("copy");
+        place.copy_dir(&place.dir(), &copy);
+        assert!(matches!(store.rekey().unwrap(), Destruction::OldCopiesDeadFrom(_)));
+        let page = |id| store.header(id).unwrap().unwrap().encryption.unwrap().key_id.page();
+        let fresh = append(&store, "new", b"fresh").id;
+        assert_eq!((page(first), page(fresh)), (1, 2), "new keys come from a fresh page");
+        let old = Store::open_read_only(&copy, place.config());
+        assert!(matches!(old, Err(OpenError::Provider(ProviderError::Missing))), "{old:?}");
+        store.close().unwrap();
+        let store = place.open();
+        assert!(store.open_report().clean);
+        assert_eq!((fate(&store, first), fate(&store, other), fate(&store, fresh)), ("open", "open", "open"));
+        assert_eq!(store.read(&Query::all().kind(EventKind::REKEYED).include_system(true)).unwrap().count(), 1);
+        sound(&store);
+    });
+}
+
+#[test]
+fn rekey_cut_at_any_call_loses_no_payload_and_is_finished_by_the_next_open() {
+    let start = Place::memory();
+    let (store, first, other) = filled(&start, start.config());
+    store.close().unwrap();
+    let mut cuts = 0;
+    for call in 0.. {
+        let place = Place::on(start.memory.as_ref().unwrap().copy());
+        let disk = place.memory.clone().unwrap();
+        let store = place.open();
+        let mut left = call;
+        disk.fail(Box::new(move |_| {
+            if left == 0 {
+                return Some(std::io::ErrorKind::StorageFull.into());
+            }
+            left -= 1;
+            None
+        }));
+        let whole = store.rekey().is_ok();
+        disk.crash();
+        disk.clear_hooks();
+        drop(store);
+        let store = place.open();
+        assert_eq!((fate(&store, first), fate(&store, other)), ("open", "open"), "call {call}");
+        sound(&store);
+        // One secret is left, and it is the keyset's.
+        let slots = batpak_store::keyset::KeyFile::decode(&place.read(&place.key_file()), None).unwrap();
+        assert!(slots.next().is_none(), "call {call}");
+        store.rekey().unwrap();
+        if whole {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 10, "{cuts}");
+}
