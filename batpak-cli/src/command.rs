@@ -4,6 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::accept::Accept;
 use crate::append::Append;
 use crate::demo::Demo;
 use crate::get::Get;
@@ -12,14 +13,18 @@ use crate::import::Import;
 use crate::init::Init;
 use crate::open::Keys;
 use crate::read::Read;
+use crate::readmit::Readmit;
+use crate::shred::Shred;
 use crate::stats::Stats;
 use crate::verify::Verify;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the answer is no: not found, conflict, unknown cause, shredded key scope, verification failed
-  2  the command or its input is wrong: malformed id, kind or import line, payload too large
+  1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
+     verification failed
+  2  the command or its input is wrong: malformed id, kind or import line, payload too large,
+     shred without --yes, or by what the store has no keys for
   3  the store or the disk refused
 
 Start with `batpak demo`.";
@@ -39,8 +44,10 @@ With --json:
 
 Exit codes:
   0  done
-  1  the answer is no: not found, conflict, unknown cause, shredded key scope, verification failed
-  2  the command or its input is wrong: malformed id, kind or import line, payload too large
+  1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
+     verification failed
+  2  the command or its input is wrong: malformed id, kind or import line, payload too large,
+     shred without --yes, or by what the store has no keys for
   3  the store or the disk refused
 
 Start with `batpak demo`.";
@@ -71,5 +78,8 @@ pub enum Verb {
     Verify(Verify),
     Stats(Stats),
     Graph(GraphVerb),
+    Shred(Shred),
+    Readmit(Readmit),
+    Accept(Accept),
     Demo(Demo),
 }

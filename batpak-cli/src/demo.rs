@@ -1,4 +1,4 @@
-//! `batpak demo`: takes a history through a fresh sealed store, and says what it did and how fast.
+//! `batpak demo`: takes a history through a fresh sealed store, destroys a key of it, and says what it did and how fast.
 //!
 //! Invariant: it writes nowhere but in a folder of its own, and the key file stands beside the store, never in it.
 
@@ -13,27 +13,31 @@ use batpak_store::{Config, Encryption, Event, Granularity, KeyFile, Query, Store
 use clap::Args;
 use serde::Serialize;
 
+use self::shred::{Shredded, most_events};
 use crate::{
     error::CliError,
     import::{Counts, git, history::Repository, jsonl},
     open::{Keys, open_without_keys, refused},
-    output::{Output, Shown, bytes_human, printable},
+    output::{Output, Shown, bytes_human, counted, printable},
     progress::Progress,
     size::Sizes,
     time,
 };
 
+mod shred;
+
 /// The history that is used where no repository is: invented, and of nobody.
 const BUNDLED: &str = include_str!("../demo/history.jsonl");
 
 const ABOUT: &str = "\
-Import a history into a fresh sealed store, read it, verify it, and say how fast
+Import a history into a fresh sealed store, read it, verify it, shred the author with the most
+events, verify it again, and say how fast
 
 The history is that of the git repository that the command stands in, else a small bundled one.
 The store goes into a temporary folder, which is removed at the end, or into DIR with --keep
 DIR.";
 
-/// Import a history into a fresh sealed store, read it, verify it, and say how fast
+/// Import a history into a fresh sealed store, read it, verify it, shred an author, and say how fast
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT)]
 pub struct Demo {
@@ -69,7 +73,7 @@ impl Demo {
         output.show(&line)
     }
 
-    /// Imports, reads and verifies.
+    /// Imports, reads, verifies and shreds.
     fn through(&self, folder: &Path, output: &mut Output) -> Result<DemoLine, CliError> {
         let (dir, key_file) = (folder.join("store"), folder.join("key"));
         let sealed = || Config::new(Encryption::sealed(KeyFile::new(&key_file)));
@@ -89,6 +93,9 @@ impl Demo {
         let with_keys = verify(&store, VerifyOptions::full())?;
         let without_keys = verify(&open_without_keys(&dir)?, VerifyOptions::without_keys())?;
         let sizes = Sizes::measure(&dir)?;
+        let victim = most_events(&store)?;
+        drop(store);
+        let shred = victim.map(|entity| Shredded::take(&dir, entity, sealed)).transpose()?;
         Ok(DemoLine {
             bundled: source.is_none(),
             source: source.unwrap_or_else(|| "bundled".to_owned()),
@@ -103,6 +110,7 @@ impl Demo {
             log_bytes: sizes.log_bytes,
             keyset_bytes: sizes.keyset_bytes,
             newest: newest.as_ref().map(newest_line),
+            shred,
             kept: self.keep.as_ref().map(|_| folder.display().to_string()),
         })
     }
@@ -168,11 +176,11 @@ fn newest_line(event: &Event) -> String {
         .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok())
         .and_then(|payload| payload["message"].as_str().and_then(|text| text.lines().next()).map(printable));
     format!(
-        "{}@{} revision {}, {} causes: {:?}",
+        "{}@{} revision {}, {}: {:?}",
         event.header.coordinate.entity(),
         event.header.coordinate.scope(),
         event.header.revision,
-        event.header.causes.len(),
+        counted(event.header.causes.len() as u64, "cause", "causes"),
         message.unwrap_or_default()
     )
 }
@@ -207,6 +215,7 @@ struct DemoLine {
     log_bytes: u64,
     keyset_bytes: u64,
     newest: Option<String>,
+    shred: Option<Shredded>,
     kept: Option<String>,
 }
 
@@ -220,12 +229,17 @@ impl Shown for DemoLine {
         step(out, "verified again", &self.verify_without_keys, "every frame, hash and chain, without any key")?;
         writeln!(out, "  {:<15} {:.1} ms", "opened in", self.open_seconds * 1000.0)?;
         writeln!(out)?;
-        writeln!(out, "  {:<15} {} of {} entities, one key each", "events", self.events, self.entities)?;
+        let entities = counted(self.entities, "entity", "entities");
+        writeln!(out, "  {:<15} {} of {entities}, one key each", "events", self.events)?;
         writeln!(out, "  {:<15} {}", "payloads", bytes_human(self.payload_bytes))?;
         writeln!(out, "  {:<15} {}", "log on disk", bytes_human(self.log_bytes))?;
         writeln!(out, "  {:<15} {} (two copies)", "keyset on disk", bytes_human(self.keyset_bytes))?;
         if let Some(newest) = &self.newest {
             writeln!(out, "  {:<15} {newest}", "newest event")?;
+        }
+        if let Some(shred) = &self.shred {
+            writeln!(out)?;
+            shred.human(out)?;
         }
         writeln!(out)?;
         self.further(out)
@@ -241,7 +255,9 @@ impl DemoLine {
         };
         writeln!(out, "The store is {kept}/store, its key file {kept}/key. Look further:")?;
         writeln!(out, "  batpak read {kept}/store --reverse --limit 3")?;
-        writeln!(out, "  batpak read {kept}/store --entity author-1 --json")?;
+        if let Some(shred) = &self.shred {
+            writeln!(out, "  batpak read {kept}/store --entity {} --json --limit 3", shred.entity)?;
+        }
         writeln!(out, "  batpak verify {kept}/store --no-keys")?;
         writeln!(out, "  batpak stats {kept}/store")
     }

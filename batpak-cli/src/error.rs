@@ -5,7 +5,7 @@
 use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use batpak_graph::GraphError;
-use batpak_store::{AppendError, EventId, OpenError, ReadError};
+use batpak_store::{AppendError, EventId, OpenError, ReadError, ShredError};
 use serde_json::{Map, Value};
 
 use crate::import::ImportError;
@@ -95,7 +95,7 @@ pub enum CliError {
     #[error("the store is not sound: {problems} problems, {lost} payloads lost")]
     NotSound { problems: u64, lost: u64 },
     /// The log or the keyset is so damaged that it does not open, and that is the answer to `verify`.
-    #[error("the store is not sound: {}", chain(source))]
+    #[error("the store is not sound: {}{}", chain(source), advice(source))]
     NotSoundToOpen { source: Box<OpenError> },
     /// The store did not open.
     #[error("{}: {}{}", dir.display(), chain(source), advice(source))]
@@ -106,6 +106,9 @@ pub enum CliError {
     /// A read was refused.
     #[error("{}", chain(.0))]
     Read(Box<ReadError>),
+    /// A shred or a readmission was refused.
+    #[error("{}", chain(.0))]
+    Shred(Box<ShredError>),
     /// An import stopped.
     #[error(transparent)]
     Import(Box<ImportError>),
@@ -138,6 +141,7 @@ impl CliError {
             | Self::KeyFileNeeded => Exit::Usage,
             Self::Open { source, .. } => open_exit(source),
             Self::Append(error) => append_exit(error),
+            Self::Shred(error) => shred_exit(error),
             Self::Import(error) => error.exit(),
             Self::ProviderUnknown
             | Self::Input { .. }
@@ -175,6 +179,12 @@ impl From<ReadError> for CliError {
     }
 }
 
+impl From<ShredError> for CliError {
+    fn from(error: ShredError) -> Self {
+        Self::Shred(Box::new(error))
+    }
+}
+
 impl From<ImportError> for CliError {
     fn from(error: ImportError) -> Self {
         Self::Import(Box::new(error))
@@ -201,6 +211,9 @@ fn advice(error: &OpenError) -> &'static str {
     match error {
         OpenError::NotAStore { .. } => " (batpak init makes one)",
         OpenError::Locked => " (get, read, verify and stats work beside a writer)",
+        OpenError::KeysetMissing => " (batpak accept --key-loss)",
+        OpenError::KeysetRolledBack { .. } => " (batpak accept --keyset-rollback)",
+        OpenError::LogRolledBack { .. } => " (batpak accept --log-rollback)",
         OpenError::PlaintextStore => " (leave --key-file and --passphrase-env away)",
         _ => "",
     }
@@ -209,6 +222,19 @@ fn advice(error: &OpenError) -> &'static str {
 fn open_exit(error: &OpenError) -> Exit {
     match error {
         OpenError::HintTooLong { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+/// Returns the exit code of a refused shred or readmission.
+fn shred_exit(error: &ShredError) -> Exit {
+    match error {
+        ShredError::Nothing => Exit::No,
+        ShredError::Name(_)
+        | ShredError::Plaintext
+        | ShredError::ReferenceTooLong { .. }
+        | ShredError::TooMany { .. }
+        | ShredError::WrongGranularity { .. } => Exit::Usage,
         _ => Exit::Refused,
     }
 }

@@ -1,8 +1,9 @@
-//! `batpak`: makes, fills, reads and verifies stores from the command line.
+//! `batpak`: makes, fills, reads, verifies and shreds stores from the command line.
 //!
 //! Invariant: what was asked for goes to standard output and everything else to standard error, and the exit code alone says
 //! whether it was done (0), the answer is no (1), the command was wrong (2), or the store or the disk refused (3).
 
+mod accept;
 mod append;
 mod command;
 mod demo;
@@ -17,7 +18,10 @@ mod open;
 mod output;
 mod progress;
 mod read;
+mod readmit;
 mod receipt;
+mod selection;
+mod shred;
 mod size;
 mod stats;
 mod time;
@@ -62,6 +66,9 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         Verb::Verify(verb) => verb.run(&cli.keys, output),
         Verb::Stats(verb) => verb.run(&cli.keys, output),
         Verb::Graph(verb) => verb.run(&cli.keys, output),
+        Verb::Shred(verb) => verb.run(&cli.keys, output),
+        Verb::Readmit(verb) => verb.run(&cli.keys, output),
+        Verb::Accept(verb) => verb.run(&cli.keys, output),
         Verb::Demo(verb) => verb.run(&cli.keys, output),
     }
 }

@@ -55,7 +55,20 @@ impl Keys {
     /// # Errors
     /// [`CliError::Open`] when the store refuses; the errors of a root secret that was not named.
     pub fn open(&self, dir: &Path, durability: Durability) -> Result<Store, CliError> {
-        let config = self.config(dir)?.durability(durability);
+        self.open_accepting(dir, durability, |config| config)
+    }
+
+    /// Opens a store for writing, with what `accept` adds to how it is opened.
+    ///
+    /// # Errors
+    /// As [`Keys::open`].
+    pub fn open_accepting(
+        &self,
+        dir: &Path,
+        durability: Durability,
+        accept: impl FnOnce(Config) -> Config,
+    ) -> Result<Store, CliError> {
+        let config = accept(self.config(dir)?.durability(durability));
         let store = Store::open(dir, config).map_err(refused(dir))?;
         warn_of(store.open_report());
         Ok(store)
@@ -66,7 +79,14 @@ impl Keys {
     /// # Errors
     /// As [`Keys::open`].
     pub fn open_read_only(&self, dir: &Path) -> Result<Store, CliError> {
-        Store::open_read_only(dir, self.config(dir)?).map_err(refused(dir))
+        let store = Store::open_read_only(dir, self.config(dir)?).map_err(refused(dir))?;
+        if store.open_report().keyset_rolled_back {
+            warn(
+                "the keyset is older than the log, and payloads under keys that it does not know read as lost: restore the \
+                 latest copy of keyset.a and keyset.b",
+            );
+        }
+        Ok(store)
     }
 
     /// Returns how a store is opened, from the flags and from its genesis event.
@@ -124,6 +144,9 @@ pub fn open_without_keys(dir: &Path) -> Result<Store, CliError> {
 fn warn_of(report: &OpenReport) {
     if let Some(torn) = report.torn.filter(|torn| torn.bytes > 0) {
         warn(&format!("an append that was not finished, {} bytes at the end of the log, was cut off", torn.bytes));
+    }
+    if let Some(intent) = report.shred_finished {
+        warn(&format!("a shred that was begun at position {intent} and not finished is finished now"));
     }
     for finding in &report.keyset {
         match finding {

@@ -27,6 +27,11 @@ impl Output {
         Self { json, out: BufWriter::new(io::stdout()) }
     }
 
+    /// Tells whether objects are printed.
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints one thing.
     pub fn show(&mut self, shown: &impl Shown) -> Result<(), CliError> {
         let written = if self.json {
@@ -91,6 +96,11 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
+/// Writes a count with what is counted, in the right number.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Writes a count of bytes for people.
 pub fn bytes_human(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
@@ -116,6 +126,14 @@ mod tests {
     #[test]
     fn printable_escapes_what_steers_a_terminal() {
         assert_eq!(printable("a\u{1b}[2J\tb\n"), "a\\u{1b}[2J\tb\n");
+    }
+
+    #[test]
+    fn counted_picks_the_number() {
+        assert_eq!(
+            (counted(1, "cause", "causes"), counted(0, "cause", "causes")),
+            ("1 cause".into(), "0 causes".into())
+        );
     }
 
     #[test]

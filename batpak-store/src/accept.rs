@@ -9,8 +9,8 @@ use batpak_keyset::{CreateKeyset, Granularity, Keyset, LogSeen};
 use batpak_segment::{Access, Recovered, RecoveryMode, SEGMENTS_DIR, make_durable};
 
 use crate::{
-    Durability, OpenError, OpenReport, Query, ReadError, Store, keyset_files::NewCopy, layout::refused,
-    log_scan::LogScan, open::Opening,
+    Durability, OpenError, OpenReport, Query, ReadError, Store, keys_destroyed::runs_of, keyset_files::NewCopy,
+    layout::refused, log_scan::LogScan, open::Opening,
 };
 
 /// What a caller accepts when a store is opened for writing.
@@ -105,16 +105,7 @@ fn key_runs(store: &Store) -> Result<Vec<KeyRun>, ReadError> {
     }
     ids.sort_unstable();
     ids.dedup();
-    let mut runs: Vec<KeyRun> = Vec::new();
-    for id in ids {
-        match runs.last_mut() {
-            Some(run) if run.first.page() == id.page() && run.first.as_u64() + u64::from(run.count) == id.as_u64() => {
-                run.count += 1;
-            }
-            _ => runs.push(KeyRun { first: id, count: 1 }),
-        }
-    }
-    Ok(runs)
+    Ok(runs_of(&ids))
 }
 
 /// Counts as used what the log names.

@@ -20,6 +20,7 @@ use crate::{
     fence::{Fence, Fenced, Publish},
     keyset_files::KeysetFiles,
     pipeline::Pipeline,
+    selection::Selection,
     shreds::Shreds,
     sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, RwLock, lock, read, wait},
     view::View,
@@ -75,7 +76,7 @@ pub(crate) struct KeyState {
     /// How often each key is lent now.
     pub(crate) lent: HashMap<KeyId, u32>,
     /// What a shred is about to destroy: appends there wait.
-    pub(crate) marked: Vec<KeyScope>,
+    pub(crate) marked: Selection,
 }
 
 impl Keys {
@@ -95,7 +96,7 @@ impl Keys {
                 root,
                 provisional: HashMap::new(),
                 lent: HashMap::new(),
-                marked: Vec::new(),
+                marked: Selection::default(),
             }),
             files,
             entropy,
@@ -175,9 +176,7 @@ impl Keys {
     /// Takes the keyset lock once no shred has the key scope marked.
     fn unmarked(&self, scope: Option<&KeyScope>) -> MutexGuard<'_, KeyState> {
         let mut state = lock(&self.state);
-        while let Some(scope) = scope
-            && state.marked.iter().any(|mark| mark.contains(scope))
-        {
+        while !state.marked.is_empty() && scope.is_some_and(|scope| state.marked.covers(scope)) {
             state = wait(&self.changed, state);
         }
         state

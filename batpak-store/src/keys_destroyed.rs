@@ -3,6 +3,8 @@
 //! Invariants: from the intent on every image carries the new frontiers and the new root secret. The old nodes leave memory only after
 //! an image without them is durable in both copies, and no key that was derived from them is lent any more.
 
+use std::collections::BTreeMap;
+
 use batpak_format::{KeyId, KeyRun, ShredIntent};
 use batpak_keyset::{ExtentRewrite, Frontiers, KeyScope, LogSeen, SecretChange};
 
@@ -10,46 +12,42 @@ use crate::{
     ProviderError, PublishError,
     keys::{KeyState, Keys},
     secret::{NewSecret, ProviderContext, RootSecretProvider},
+    selection::Selection,
     sync::{lock, wait, write},
     view::View,
 };
 
 impl Keys {
     /// Makes appends to these key scopes wait.
-    pub(crate) fn mark(&self, selectors: &[KeyScope]) {
-        lock(&self.state).marked.extend_from_slice(selectors);
+    pub(crate) fn mark(&self, selection: &Selection) {
+        lock(&self.state).marked = selection.clone();
     }
 
     /// Lets appends go on: to be refused where an intent is on record.
     pub(crate) fn unmark(&self) {
-        lock(&self.state).marked.clear();
+        lock(&self.state).marked = Selection::default();
         self.changed.notify_all();
     }
 
-    /// The key scopes that selectors cover, each with its keys that are not destroyed, the provisional ones too.
-    pub(crate) fn victims(&self, selectors: &[KeyScope], view: &View) -> Vec<(KeyScope, Vec<KeyId>)> {
-        let within = |scope: &KeyScope| selectors.iter().any(|selector| selector.contains(scope));
+    /// The key scopes that a selection covers, each with its keys that are not destroyed, the provisional ones too; and those that are
+    /// named without having a key.
+    pub(crate) fn victims(&self, selection: &Selection, view: &View) -> Vec<(KeyScope, Vec<KeyId>)> {
         // Before the index: a key that leaves the provisional ones is in the index by then.
         let state = lock(&self.state);
-        let mut victims = view.keys_within(&within);
-        for (scope, key_id) in state.provisional.iter().filter(|(scope, _)| within(scope)) {
-            match victims.iter_mut().find(|(known, _)| known == scope) {
-                Some((_, keys)) => keys.push(*key_id),
-                None => victims.push((scope.clone(), vec![*key_id])),
-            }
+        let mut victims: BTreeMap<KeyScope, Vec<KeyId>> =
+            view.keys_within(&|scope| selection.covers(scope)).into_iter().collect();
+        for (scope, key_id) in state.provisional.iter().filter(|(scope, _)| selection.covers(scope)) {
+            victims.entry(scope.clone()).or_default().push(*key_id);
         }
-        for selector in selectors.iter().filter(|selector| selector.granularity() == self.granularity) {
-            if victims.iter().all(|(scope, _)| scope != selector) {
-                victims.push((selector.clone(), Vec::new()));
-            }
+        for scope in selection.named() {
+            victims.entry(scope.clone()).or_default();
         }
-        for (_, keys) in &mut victims {
+        for keys in victims.values_mut() {
             keys.sort_unstable();
             keys.dedup();
             keys.retain(|key_id| state.keyset.key(*key_id).is_ok());
         }
-        victims.sort();
-        victims
+        victims.into_iter().collect()
     }
 
     /// Computes what is left when keys are destroyed, and makes an extent durable if one is needed; nothing changes yet.

@@ -98,6 +98,7 @@ mod repeat;
 mod report;
 mod secret;
 mod segments;
+mod selection;
 mod shred;
 mod shreds;
 mod stats;

@@ -15,6 +15,7 @@ use crate::{
     keys::Keys,
     keys_destroyed::runs_of,
     secret::{NewSecret, ProviderContext, RootSecretProvider},
+    selection::Selection,
     sync::{lock, read, write},
     writer::Writer,
 };
@@ -159,10 +160,10 @@ impl Store {
         if reference.len() > REFERENCE_BYTES_MAX {
             return Err(ShredError::ReferenceTooLong { bytes: reference.len() });
         }
-        let selectors = self.selected(keys, selectors)?;
+        let selection = self.selected(keys, selectors)?;
         let _turn = lock(&writer.shred_turn);
-        keys.mark(&selectors);
-        let shredding = self.shred_marked(writer, keys, &**provider, &selectors, reason, reference);
+        keys.mark(&selection);
+        let shredding = self.shred_marked(writer, keys, &**provider, &selection, reason, reference);
         keys.unmark();
         shredding
     }
@@ -185,11 +186,11 @@ impl Store {
         Ok(())
     }
 
-    fn selected(&self, keys: &Keys, selectors: &[Selector]) -> Result<Vec<KeyScope>, ShredError> {
+    fn selected(&self, keys: &Keys, selectors: &[Selector]) -> Result<Selection, ShredError> {
         let selected = selectors.iter().map(key_scope).collect::<Result<Vec<_>, _>>()?;
         match selected.iter().map(KeyScope::granularity).find(|asked| !asked.covers(keys.granularity)) {
             Some(asked) => Err(ShredError::WrongGranularity { granularity: keys.granularity, asked }),
-            None => Ok(selected),
+            None => Ok(Selection::new(keys.granularity, selected)),
         }
     }
 
@@ -198,12 +199,12 @@ impl Store {
         writer: &Writer,
         keys: &Keys,
         provider: &dyn RootSecretProvider,
-        selectors: &[KeyScope],
+        selection: &Selection,
         reason: u16,
         reference: &str,
     ) -> Result<Shredding, ShredError> {
         writer.pipeline.sync_all()?;
-        let prepared = self.prepare(keys, provider, selectors, reason, reference)?;
+        let prepared = self.prepare(keys, provider, selection, reason, reference)?;
         let victims = prepared.victims.clone();
         let (destroyed, unreachable) = (prepared.frontiers.destroyed(), prepared.frontiers.unreachable());
         let (intent, epoch) = self.point_of_no_return(writer, keys, prepared)?;
@@ -231,13 +232,13 @@ impl Store {
         &self,
         keys: &Keys,
         provider: &dyn RootSecretProvider,
-        selectors: &[KeyScope],
+        selection: &Selection,
         reason: u16,
         reference: &str,
     ) -> Result<Prepared, ShredError> {
         let victims = match keys.granularity {
-            Granularity::Event => self.events_of(keys, selectors)?,
-            _ => keys.victims(selectors, self.view()),
+            Granularity::Event => self.events_of(keys, selection)?,
+            _ => keys.victims(selection, self.view()),
         };
         if victims.is_empty() {
             return Err(ShredError::Nothing);
@@ -301,17 +302,17 @@ impl Store {
     }
 
     /// With a key for each event, the events that selectors name and that are not shredded yet.
-    fn events_of(&self, keys: &Keys, selectors: &[KeyScope]) -> Result<Vec<(KeyScope, Vec<KeyId>)>, ReadError> {
+    fn events_of(&self, keys: &Keys, selection: &Selection) -> Result<Vec<(KeyScope, Vec<KeyId>)>, ReadError> {
         let mut victims = Vec::new();
         for event in self.read(&Query::all().headers_only(true))? {
             let header = event?.header;
             let Some(encryption) = header.encryption else { continue };
             let of = |granularity| scope_for(granularity, &header.coordinate, header.kind, header.id);
-            if selectors.iter().any(|selector| of(selector.granularity()) == *selector) {
-                let scope = of(Granularity::Event);
-                if read(&keys.shreds).intent(&scope, encryption.key_id).is_none() {
-                    victims.push((scope, vec![encryption.key_id]));
-                }
+            let scope = of(Granularity::Event);
+            let named =
+                selection.covers(&scope) || selection.coarser().any(|selector| of(selector.granularity()) == *selector);
+            if named && read(&keys.shreds).intent(&scope, encryption.key_id).is_none() {
+                victims.push((scope, vec![encryption.key_id]));
             }
         }
         Ok(victims)

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     error::CliError,
     graph::line::{EventLine, Told},
-    output::{Output, Shown},
+    output::{Output, Shown, counted},
 };
 
 /// The most faults that are listed.
@@ -258,11 +258,11 @@ impl Shown for Part<'_> {
             Item::Event { node, depth } => EventLine::new(self.graph, *node, *depth, self.told).human(out),
             Item::Relation { relation, .. } => writeln!(out, "{}", relation_word(*relation)),
             Item::Path(path) => {
-                writeln!(out, "{} causes", path.len().saturating_sub(1))?;
+                writeln!(out, "{}", counted(path.len().saturating_sub(1) as u64, "cause", "causes"))?;
                 indented(out, &self.all(path))
             }
             Item::Cut(cut) => {
-                writeln!(out, "{} events", cut.nodes.len())?;
+                writeln!(out, "{}", counted(cut.nodes.len() as u64, "event", "events"))?;
                 let parts =
                     [("frontier", &cut.frontier), ("latest of each entity", &cut.latest), ("ready", &cut.ready)];
                 for (name, nodes) in parts {
@@ -279,7 +279,9 @@ impl Shown for Part<'_> {
 impl Verified {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let answer = if self.faults_total == 0 { "sound" } else { "NOT SOUND" };
-        writeln!(out, "{answer}: {} events, {} causes, {} of them external", self.events, self.named(), self.external)?;
+        let events = counted(self.events as u64, "event", "events");
+        let causes = counted(self.named() as u64, "cause", "causes");
+        writeln!(out, "{answer}: {events}, {causes}, {} of them external", self.external)?;
         for fault in &self.faults {
             writeln!(out, "  {fault}")?;
         }

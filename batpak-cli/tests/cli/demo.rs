@@ -24,8 +24,13 @@ fn demo_uses_the_bundled_history_where_no_repository_is() {
         assert!(printed[step]["events"].as_u64().unwrap() >= 120, "{step}");
     }
     assert!(printed["kept"].is_null());
+    let shred = &printed["shred"];
+    let (shredded, open) = (shred["shredded"].as_u64().unwrap(), shred["open"].as_u64().unwrap());
+    assert!(shredded > 0 && open > 0 && shredded + open == 120 && shred["keys"] == 1, "{shred}");
     let text = demo(&home, "", &[]);
     assert!(text.stdout.contains("events/s") && text.stdout.contains("--keep"), "{}", text.stdout);
+    let became = format!("{shredded} events read as shredded, {open} still open");
+    assert!(text.stdout.contains(&became), "{}", text.stdout);
     assert_eq!(text.stderr, "");
 }
 
@@ -47,7 +52,13 @@ fn demo_keeps_the_store_when_asked() {
     let home = Home::new();
     let text = demo(&home, "", &["--keep", "kept"]);
     assert!(text.stdout.contains("batpak verify"), "{}", text.stdout);
-    assert_eq!(home.object(["verify", "kept/store"])["opened"], 120);
+    let verified = home.object(["verify", "kept/store"]);
+    assert_eq!(verified["opened"].as_u64().unwrap() + verified["shredded"].as_u64().unwrap(), 120);
+    let events = home.json(["read", "kept/store"]);
+    let of = |entity: &serde_json::Value| events.iter().filter(|event| event["entity"] == *entity).count();
+    let shredded = events.iter().find(|event| event["payload"] == "shredded").unwrap();
+    assert_eq!(of(&shredded["entity"]) as u64, verified["shredded"].as_u64().unwrap());
+    assert!(events.iter().all(|event| of(&event["entity"]) <= of(&shredded["entity"])));
     let merges =
         home.json(["read", "kept/store"]).iter().filter(|event| event["causes"].as_array().unwrap().len() == 2).count();
     assert!(merges > 5);

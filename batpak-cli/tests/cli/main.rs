@@ -9,4 +9,5 @@ mod jsonl;
 mod keys;
 mod killed;
 mod output;
+mod shred;
 mod verbs;

@@ -1,0 +1,123 @@
+//! `batpak shred`: destroys keys, after saying what that takes away.
+//!
+//! Invariant: nothing is destroyed without `--yes`, and what is named is said before it is destroyed.
+
+use std::{io, path::PathBuf};
+
+use batpak_store::{Durability, EventId, ShredError, Store, StoreInfo, format::REFERENCE_BYTES_MAX};
+use clap::Args;
+
+use crate::{
+    error::CliError,
+    open::Keys,
+    output::{Output, Shown},
+    selection::{Named, Selection},
+};
+
+mod done;
+mod plan;
+
+pub use done::worth;
+
+const ABOUT: &str = "\
+Destroy the keys of what is named, so that its payloads can never be opened again
+
+What is named can be several things; every event that any of them names is shredded. The store's
+granularity decides what can be named: its own key scopes, or anything that they lie within as a
+whole (a store with one key per coordinate takes --entity and --scope too). With one key per event
+everything can be named. The key scopes themselves take no new events until `batpak readmit`.
+
+--plan says what would be shredded and changes nothing; --yes shreds. There is no way back.
+
+What is not taken away: coordinates, kinds, ids, tags, causes, sizes and times stand in clear and
+stay. The reason and the reference are kept in clear for ever too: no personal data there.
+Hashes and chains stay as they are, and the store still verifies.
+
+Copies of the store that were made before: the last line says what they are worth. Copies of the
+key file are yours to destroy.";
+
+/// Destroy the keys of what is named, so that its payloads can never be opened again
+#[derive(Debug, Args)]
+#[command(long_about = ABOUT)]
+pub struct Shred {
+    /// The directory of the store
+    #[arg(value_name = "STORE")]
+    dir: PathBuf,
+
+    #[command(flatten)]
+    selection: Selection,
+
+    /// This one event, in a store with one key per event
+    #[arg(long, value_name = "ID")]
+    event: Vec<EventId>,
+
+    /// Your own code for why, 0 to 65535; kept in clear for ever
+    #[arg(long, value_name = "CODE")]
+    reason: u16,
+
+    /// Your own reference, a ticket's number say, at most 64 bytes; kept in clear for ever
+    #[arg(long, value_name = "R", default_value = "", hide_default_value = true)]
+    reference: String,
+
+    /// Say what would be shredded, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    plan: bool,
+
+    /// Shred; there is no way back
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Shred {
+    /// Says what is named, and shreds it if that was asked for.
+    pub fn run(&self, keys: &Keys, output: &mut Output) -> Result<(), CliError> {
+        let named = self.named()?;
+        if !self.plan && !self.yes {
+            return Err(CliError::Flags(
+                "a shred cannot be undone: look at what it takes away with --plan, then add --yes instead",
+            ));
+        }
+        if self.reference.len() > REFERENCE_BYTES_MAX {
+            return Err(ShredError::ReferenceTooLong { bytes: self.reference.len() }.into());
+        }
+        if self.plan {
+            let store = keys.open_read_only(&self.dir)?;
+            return output.show(&planned(&store, &named)?);
+        }
+        let store = keys.open(&self.dir, Durability::Synced)?;
+        let plan = planned(&store, &named)?;
+        // That nobody reads the plan does not take back the --yes, so the shred goes first and the refusal of the output after it.
+        let said = if output.is_json() { output.show(&plan) } else { plan.human(&mut io::stderr()).or(Ok(())) };
+        let selectors: Vec<_> = named.iter().map(Named::selector).collect();
+        let shredding = store.shred(&selectors, self.reason, &self.reference)?;
+        store.close()?;
+        said?;
+        output.show(&done::DoneLine::from(&shredding))
+    }
+
+    fn named(&self) -> Result<Vec<Named>, CliError> {
+        let mut named = self.selection.named()?;
+        named.extend(self.event.iter().map(|id| Named::Event(*id)));
+        if named.is_empty() {
+            return Err(CliError::Flags(
+                "name what is to be shredded: --entity, --scope, --category, --kind or --event",
+            ));
+        }
+        Ok(named)
+    }
+}
+
+/// Counts what is named, unless the store cannot shred by it.
+fn planned(store: &Store, named: &[Named]) -> Result<plan::PlanLine, CliError> {
+    check(store.info(), named)?;
+    plan::PlanLine::of(store, named)
+}
+
+/// Refuses what the store would refuse, before anything is counted.
+fn check(info: &StoreInfo, named: &[Named]) -> Result<(), ShredError> {
+    let granularity = info.granularity.ok_or(ShredError::Plaintext)?;
+    match named.iter().map(Named::granularity).find(|asked| !asked.covers(granularity)) {
+        Some(asked) => Err(ShredError::WrongGranularity { granularity, asked }),
+        None => Ok(()),
+    }
+}
