@@ -25,7 +25,7 @@ Destroy the keys of what is named, so that its payloads can never be opened agai
 What is named can be several things; every event that any of them names is shredded. The store's
 granularity decides what can be named: its own key scopes, or anything that they lie within as a
 whole (a store with one key per coordinate takes --entity and --scope too). With one key per event
-everything can be named. The key scopes themselves take no new events until `batpak readmit`.
+everything can be named. Shredded key scopes take no new events until `batpak readmit`.
 
 --plan says what would be shredded and changes nothing; --yes shreds. There is no way back.
 

@@ -109,3 +109,8 @@ mod ticket;
 mod verify;
 mod view;
 mod writer;
+
+/// The example of the workspace's README, compiled and run with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -77,7 +77,7 @@ impl Shredded {
         let events = counted(self.shredded, "event", "events");
         writeln!(out, "  {:<15} {events} read as shredded, {} still open", "", self.open)?;
         writeln!(out, "  {:<15} {}", "", worth(self.destruction))?;
-        writeln!(out, "  {:<15} sound, with keys and without any", "verified again")
+        writeln!(out, "  {:<15} with keys, and without any", "still verifies")
     }
 }
 

@@ -1,7 +1,11 @@
 //! `shred`, `readmit` and `accept`: keys destroyed and readmitted over the command line, and losses accepted.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use batpak_store::{Config, Encryption, EventId, Store};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,6 +25,10 @@ fn town() -> Home {
 
 fn append(home: &Home, entity: &str) -> Run {
     home.run(["append", "s", "--entity", entity, "--scope", "town", "--kind", "1:1", "--data", "x"])
+}
+
+fn keyset(home: &Home) -> [(PathBuf, Vec<u8>); 2] {
+    ["s/keyset.a", "s/keyset.b"].map(|name| (home.path(name), fs::read(home.path(name)).expect("it is there")))
 }
 
 fn copy_dir(from: &Path, to: &Path) {
@@ -169,7 +177,7 @@ fn left_after(granularity: &str, named: &[&str]) -> Vec<bool> {
 
 #[test]
 fn each_selector_shreds_what_the_plan_counts() {
-    let first = batpak_store::EventId::from_key(b"0").to_string();
+    let first = EventId::from_key(b"0").to_string();
     assert_eq!(left_after("entity", &["--entity", "a"]), [false, false, true]);
     assert_eq!(left_after("coordinate", &["--entity", "a", "--scope", "t"]), [true, false, true]);
     assert_eq!(left_after("coordinate", &["--scope", "s"]), [false, true, false]);
@@ -187,6 +195,42 @@ fn shred_of_no_event_is_the_answer_no() {
     home.ok(["init", "s", "--granularity", "event", "--local-key"]);
     home.ok(["append", "s", "--entity", "a", "--scope", "s", "--kind", "1:1", "--data", "x"]);
     home.fails(1, "nothing is there", &["shred", "s", "--entity", "nobody", "--reason", "1", "--yes"]);
+}
+
+/// Puts a store back to where a shred had its intent on record and nothing more; `keyset` is the keyset from before it.
+fn cut_after_intent(home: &Home, keyset: &[(PathBuf, Vec<u8>)]) {
+    let events = || {
+        let config = Config::new(Encryption::none()).without_keys();
+        Store::open_read_only(home.path("s"), config).map(|store| store.stats().events)
+    };
+    let segment =
+        fs::OpenOptions::new().write(true).open(home.path("s/segments/00000000000000000001.seg")).expect("it is there");
+    let before = events().expect("it opens");
+    while events().expect("a tail may be cut off") == before {
+        let len = segment.metadata().expect("it can be measured").len();
+        segment.set_len(len - 8).expect("it can be cut");
+    }
+    for (path, bytes) in keyset {
+        fs::write(path, bytes).expect("it is writable");
+    }
+}
+
+#[test]
+fn shred_that_was_not_finished_is_finished_by_the_next_writer_who_says_so() {
+    let home = Home::new();
+    home.ok(["init", "s", "--granularity", "entity", "--local-key"]);
+    assert_eq!(append(&home, "author-1").code, 0);
+    assert_eq!(append(&home, "author-2").code, 0);
+    let keyset = keyset(&home);
+    let intent = home.json([&SHRED[..], &["--yes"]].concat())[1]["intent"].as_u64().unwrap();
+    cut_after_intent(&home, &keyset);
+    let finished = append(&home, "author-2");
+    let says = format!("a shred that was begun at position {intent} and not finished is finished now");
+    assert_eq!((finished.code, finished.stderr.contains(&says)), (0, true), "{}", finished.stderr);
+    let second = append(&home, "author-2");
+    assert_eq!((second.code, second.stderr.as_str()), (0, ""));
+    assert_eq!(fates(&home, "author-1").0, ["shredded"]);
+    assert_eq!(home.object(["verify", "s"])["sound"], true);
 }
 
 #[test]
@@ -217,7 +261,7 @@ fn older_keyset_is_accepted_and_what_was_shredded_stays_shredded() {
     home.ok(["init", "s", "--granularity", "entity", "--local-key"]);
     assert_eq!(append(&home, "author-1").code, 0);
     assert_eq!(append(&home, "author-2").code, 0);
-    let copies = ["s/keyset.a", "s/keyset.b"].map(|name| (home.path(name), fs::read(home.path(name)).unwrap()));
+    let copies = keyset(&home);
     home.ok([&SHRED[..], &["--yes"]].concat());
     for (path, bytes) in &copies {
         fs::write(path, bytes).unwrap();
@@ -235,7 +279,10 @@ fn older_log_is_accepted_and_serves_what_is_there() {
     let home = Home::sealed();
     assert_eq!(append(&home, "a").code, 0);
     copy_dir(&home.path("s/segments"), &home.path("old"));
-    assert_eq!(append(&home, "b").code, 0);
+    // More keys than one publication of the keyset reserves, in several chunks, so that a later one has seen the log grow.
+    let line = |number| format!("{{\"entity\":\"b{number}\",\"scope\":\"s\",\"kind\":\"1:1\",\"payload\":1}}\n");
+    home.write("more", (0..600).map(line).collect::<String>());
+    home.ok(["import", "jsonl", "s", "more"]);
     fs::remove_dir_all(home.path("s/segments")).unwrap();
     copy_dir(&home.path("old"), &home.path("s/segments"));
     home.fails(3, "(batpak accept --log-rollback)", &["readmit", "s", "--entity", "a"]);
