@@ -233,6 +233,7 @@ fn shred_exit(error: &ShredError) -> Exit {
         ShredError::Name(_)
         | ShredError::Plaintext
         | ShredError::ReferenceTooLong { .. }
+        | ShredError::Reserved
         | ShredError::TooMany { .. }
         | ShredError::WrongGranularity { .. } => Exit::Usage,
         _ => Exit::Refused,

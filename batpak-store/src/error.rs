@@ -115,12 +115,6 @@ pub enum OpenError {
     /// The log could not be recovered.
     #[error(transparent)]
     Recovery(Box<RecoveryError<FrameError>>),
-    /// A shred was begun and not finished, and a read-only open cannot finish it.
-    #[error("a shred is pending at position {intent}: open the store for writing to finish it")]
-    ShredPending {
-        /// Position of its intent.
-        intent: u64,
-    },
     /// The creation of the store was cut short.
     #[error("a store was begun here and not finished ({}): remove these files and create it again", files.join(", "))]
     UnfinishedCreation {

@@ -5,8 +5,8 @@
 //! the disk or the provider works, but the publication turn.
 
 use batpak_format::{
-    Coordinate, CoordinateError, EventId, EventKind, KeyId, KeyRun, REFERENCE_BYTES_MAX, Record, ScopeReadmitted,
-    ShredCompleted, ShredIntent, ShredTarget, Timestamp,
+    Coordinate, CoordinateError, EventId, EventKind, KeyId, KeyRun, REFERENCE_BYTES_MAX, Record, SYSTEM_ENTITY,
+    ScopeReadmitted, ShredCompleted, ShredIntent, ShredTarget, Timestamp,
 };
 use batpak_keyset::{ExtentRewrite, Frontiers, Granularity, KeyScope, scope_for};
 
@@ -82,6 +82,9 @@ pub enum ShredError {
         /// What kept it from being finished.
         source: Unfinished,
     },
+    /// The store's own events are never sealed and never shredded.
+    #[error("the store's own events have no keys: name an entity, kind or category of callers")]
+    Reserved,
     /// The keyset may be sealed under the new root secret already: open the store again, which finishes it.
     #[error("the rekey is pending: close the store and open it for writing")]
     RekeyPending(#[source] Unfinished),
@@ -358,6 +361,16 @@ fn key_scope(selector: &Selector) -> Result<KeyScope, ShredError> {
         Ok(scope_for(granularity, &Coordinate::new(entity, scope)?, any_kind, any_id))
     };
     let any = || Coordinate::new(ANY, ANY);
+    let own = match selector {
+        Selector::Category(category) => EventKind::new(*category, 0).map_or(true, EventKind::is_reserved),
+        Selector::Coordinate(at) => at.is_system(),
+        Selector::Entity(entity) => entity == SYSTEM_ENTITY,
+        Selector::Kind(kind) => kind.is_reserved(),
+        Selector::Event(_) | Selector::Scope(_) => false,
+    };
+    if own {
+        return Err(ShredError::Reserved);
+    }
     match selector {
         Selector::Entity(entity) => named(Granularity::Entity, entity, ANY),
         Selector::Scope(scope) => named(Granularity::Scope, ANY, scope),

@@ -146,6 +146,14 @@ fn shred_that_cannot_be_is_a_typed_error_and_changes_nothing() {
     assert!(matches!(store.shred(&selectors, 0, &long), Err(ShredError::ReferenceTooLong { bytes: 65 })));
     assert!(matches!(store.shred(&[Selector::Entity("nobody".into())], 0, ""), Err(ShredError::Nothing)));
     assert!(matches!(store.shred(&[Selector::Entity(String::new())], 0, ""), Err(ShredError::Name(_))));
+    for own in [
+        Selector::Category(0),
+        Selector::Category(16),
+        Selector::Entity("$batpak".into()),
+        Selector::Kind(EventKind::GENESIS),
+    ] {
+        assert!(matches!(store.shred(&[own], 0, ""), Err(ShredError::Reserved)));
+    }
     assert_eq!(place.files(), before);
     assert_eq!(fate(&store, victim), "open");
     let plain = Place::memory();
@@ -448,4 +456,27 @@ fn thousands_of_scattered_key_scopes_are_one_shred_and_one_extent() {
     store.shred(&[Selector::Entity("e1".into())], 0, "").unwrap();
     store.close().unwrap();
     assert_eq!(place.open().verify(VerifyOptions::full(), &mut |_| {}).unwrap().shredded, 4001);
+}
+
+#[test]
+fn old_root_secret_and_old_image_are_in_no_file_after_a_shred() {
+    both(|place| {
+        let (store, ..) = filled(place, place.config());
+        let secret = |place: &Place| {
+            let file = place.read(&place.key_file());
+            *batpak_store::keyset::KeyFile::decode(&file, None).unwrap().current().secret.expose()
+        };
+        let old = secret(place);
+        let image = place.read(&place.dir().join("keyset.a"))[256..320].to_vec();
+        let holds = |place: &Place, what: &[u8]| {
+            let mut files = place.files();
+            files.push((place.key_file(), place.read(&place.key_file())));
+            files.iter().filter(|(_, bytes)| bytes.windows(what.len()).any(|window| window == what)).count()
+        };
+        // The control: before the shred both are found.
+        assert_eq!((holds(place, &old), holds(place, &image)), (1, 2));
+        store.shred(&[Selector::Entity("a".into())], 0, "").unwrap();
+        assert_eq!((holds(place, &old), holds(place, &image)), (0, 0));
+        assert_ne!(secret(place), old);
+    });
 }
