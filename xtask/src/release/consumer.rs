@@ -124,7 +124,7 @@ impl Scratch {
         let mut dev = String::new();
         let mut patch = String::new();
         for dependency in package.dependencies.iter().filter(|it| it.is_dev()) {
-            if page.contains(&format!("{}::", dependency.name.replace('-', "_"))) {
+            if names(page, &dependency.name) {
                 let features = dependency.features.join("\", \"");
                 let _infallible = writeln!(
                     dev,
@@ -134,6 +134,11 @@ impl Scratch {
             }
         }
         let dev = dev.replace("[\"\"]", "[]");
+        // Types of a layer below that are in the library's own signatures come from that layer.
+        let mut layers = String::new();
+        for layer in tidy::layers(name).into_iter().filter(|layer| names(page, layer)) {
+            let _infallible = writeln!(layers, "{layer} = \"={version}\"");
+        }
         for layer in tidy::layers(name).into_iter().chain([name.as_str()]) {
             let path = toml_text(&self.packaged(layer, version));
             let _infallible = writeln!(patch, "{layer} = {{ path = {path} }}");
@@ -141,11 +146,16 @@ impl Scratch {
         format!(
             "[package]\nname = \"consumer\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
              [workspace]\n\n\
-             [dependencies]\n{name} = \"={version}\"\n\n\
+             [dependencies]\n{name} = \"={version}\"\n{layers}\n\
              [dev-dependencies]\n{dev}\n\
              [patch.crates-io]\n{patch}"
         )
     }
+}
+
+/// Tells whether the examples of a page name a crate.
+fn names(page: &str, krate: &str) -> bool {
+    page.contains(&format!("{}::", krate.replace('-', "_")))
 }
 
 fn toml_text(path: &Path) -> String {
@@ -210,6 +220,11 @@ mod tests {
              batpak-format = { path = 's/packages/batpak-format-0.1.0' }\n\
              batpak-crypto = { path = 's/packages/batpak-crypto-0.1.0' }\n\
              batpak-keyset = { path = 's/packages/batpak-keyset-0.1.0' }\n"
+        );
+        let manifest = scratch.manifest(&package, "use batpak_crypto::Tree;");
+        assert!(
+            manifest.contains("[dependencies]\nbatpak-keyset = \"=0.1.0\"\nbatpak-crypto = \"=0.1.0\"\n\n"),
+            "{manifest}"
         );
     }
 }
