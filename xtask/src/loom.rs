@@ -5,8 +5,8 @@
 
 use std::env;
 
-use crate::Outcome;
 use crate::command::{cargo, output};
+use crate::{Outcome, workspace};
 
 /// Explores every model and its broken twin.
 ///
@@ -19,7 +19,7 @@ pub(crate) fn run() -> Outcome {
     command.env("RUSTFLAGS", format!("{flags} --cfg loom"));
     command.env("RUST_BACKTRACE", "0");
     // Another set of flags would otherwise rebuild everything twice.
-    command.env("CARGO_TARGET_DIR", "target/loom");
+    command.env("CARGO_TARGET_DIR", workspace::members()?.target_directory.join("loom"));
     let printed = output(command)?;
     let lines: Vec<&str> = printed.lines().filter(|line| is_result(line)).collect();
     lines.iter().for_each(|line| println!("{line}"));
