@@ -178,13 +178,15 @@ fn shred_intents_allocate_in_step_with_their_bytes() {
         bytes.extend_from_slice(&[0; 8 + 8 + 2 + 2]);
         bytes.extend_from_slice(&claimed.to_le_bytes());
         bytes.resize(bytes.len() + targets * 6, 0);
+        // No key scope is withheld.
+        bytes.extend_from_slice(&[0; 4]);
         bytes
     };
     let whole = intent_of(60_000, 60_000);
     let (decoded, allocated) = allocated_by(|| Record::decode(EventKind::SHRED_INTENT, &whole));
     assert!(decoded.is_ok());
     assert!(allocated <= 8 * whole.len() + CONSTANT, "{allocated} bytes for {}", whole.len());
-    let short = intent_of(60_000, 59_999);
+    let short = intent_of(60_000, 59_998);
     let (refused, allocated) = allocated_by(|| Record::decode(EventKind::SHRED_INTENT, &short));
     assert!(matches!(refused, Err(RecordError::Codec(_))));
     assert_eq!(allocated, 0);

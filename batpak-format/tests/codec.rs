@@ -118,9 +118,18 @@ fn key_scope() -> impl Strategy<Value = Box<[u8]>> {
 
 fn shred_record() -> impl Strategy<Value = Record> {
     let target = (key_scope(), key_run()).prop_map(|(key_scope, runs)| ShredTarget { key_scope, runs });
-    let intent = (any::<(u8, Option<u64>, u64, u16)>(), text(16), vec(target, 0..5)).prop_map(
-        |((granularity, previous_intent, epoch, reason), reference, targets)| {
-            Record::ShredIntent(ShredIntent { granularity, previous_intent, epoch, reason, reference, targets })
+    let withheld = vec(key_scope(), 0..5);
+    let intent = (any::<(u8, Option<u64>, u64, u16)>(), text(16), vec(target, 0..5), withheld).prop_map(
+        |((granularity, previous_intent, epoch, reason), reference, targets, withheld)| {
+            Record::ShredIntent(ShredIntent {
+                granularity,
+                previous_intent,
+                epoch,
+                reason,
+                reference,
+                targets,
+                withheld,
+            })
         },
     );
     let completed = any::<(u64, u64, u8, u8, Option<i64>, u32)>().prop_map(

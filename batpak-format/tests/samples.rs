@@ -216,6 +216,7 @@ pub fn shred_intent() -> ShredIntent {
             ShredTarget { key_scope: scope(), runs: runs() },
             ShredTarget { key_scope: Box::default(), runs: Vec::new() },
         ],
+        withheld: vec![Box::from(*b"\x01\x06\x00holder"), scope()],
     }
 }
 

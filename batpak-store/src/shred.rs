@@ -260,6 +260,7 @@ impl Store {
             reason,
             reference: reference.to_owned(),
             targets,
+            withheld: Vec::new(),
         };
         let secret = keys.next_secret(provider, &self.provider_context());
         let secret = secret.inspect_err(|_| keys.abandon(&frontiers))?;

@@ -11,7 +11,7 @@ use crate::encryption::KeyId;
 use crate::error::RecordError;
 use crate::time::Timestamp;
 
-/// The most key scopes of one shred intent; a larger shred is a batch of intents.
+/// The most key scopes of one shred intent, in each of its two lists; a larger shred is a batch of intents.
 pub const SHRED_TARGETS_MAX: usize = 1 << 16;
 /// The most runs of key ids in one list.
 pub const KEY_RUNS_MAX: usize = 1 << 20;
@@ -39,12 +39,14 @@ pub struct ShredTarget {
 }
 
 /// The decision to destroy keys. From here it can only be finished.
+///
+/// A shred of more key scopes than one intent takes is a batch of intents, which share everything but their lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "an intent cannot be made in part: a new field must break its makers")]
 pub struct ShredIntent {
     /// Which events share a key, as the code of batpak-keyset.
     pub granularity: u8,
-    /// Position of the intent before this one.
+    /// Position of the last intent of the shred before this one; the same in each intent of a batch.
     pub previous_intent: Option<u64>,
     /// The keyset's epoch when the intent was written.
     pub epoch: u64,
@@ -54,13 +56,15 @@ pub struct ShredIntent {
     pub reference: String,
     /// What is destroyed.
     pub targets: Vec<ShredTarget>,
+    /// The key scopes that were named as well and are kept, in their canonical bytes: they were held.
+    pub withheld: Vec<Box<[u8]>>,
 }
 
 /// A shred is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a completion cannot be made in part: a new field must break its makers")]
 pub struct ShredCompleted {
-    /// Position of its intent.
+    /// Position of its intent, of the last one when they are a batch.
     pub intent: u64,
     /// The keyset's epoch that reflects it.
     pub epoch: u64,
@@ -82,21 +86,21 @@ pub struct ScopeReadmitted {
     pub key_scope: Box<[u8]>,
 }
 
-/// A key scope must not be shredded for now.
+/// A key scope, or every key scope under a coarser one, must not be shredded for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the two fields are the format")]
 pub struct ScopeHeld {
-    /// The key scope in its canonical bytes.
+    /// The key scope in its canonical bytes; its granularity may be coarser than the store's.
     pub key_scope: Box<[u8]>,
     /// The caller's reference: at most 64 bytes, permanent and in clear.
     pub reference: String,
 }
 
-/// A held key scope may be shredded again.
+/// What was held may be shredded again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the two fields are the format")]
 pub struct ScopeReleased {
-    /// The key scope in its canonical bytes.
+    /// The key scope in its canonical bytes, as the hold names it.
     pub key_scope: Box<[u8]>,
     /// The caller's reference: at most 64 bytes, permanent and in clear.
     pub reference: String,
@@ -158,7 +162,8 @@ impl ShredIntent {
             put_short(out, &target.key_scope, KEY_SCOPE_BYTES_LIMIT)?;
             put_runs(out, &target.runs)?;
         }
-        Ok(())
+        put_count(out, self.withheld.len(), SHRED_TARGETS_MAX)?;
+        self.withheld.iter().try_for_each(|key_scope| put_short(out, key_scope, KEY_SCOPE_BYTES_LIMIT))
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
@@ -170,7 +175,9 @@ impl ShredIntent {
         for _ in 0..count {
             targets.push(ShredTarget { key_scope: read_scope(reader)?, runs: read_runs(reader)? });
         }
-        Ok(Self { granularity, previous_intent, epoch, reason, reference, targets })
+        let count = read_count(reader, 2, SHRED_TARGETS_MAX)?;
+        let withheld = (0..count).map(|_| read_scope(reader)).collect::<Result<_, _>>()?;
+        Ok(Self { granularity, previous_intent, epoch, reason, reference, targets, withheld })
     }
 }
 

@@ -48,7 +48,8 @@ fn genesis_is_as_stated() {
 fn shred_intent_is_as_stated() {
     let mut intent = shred_intent();
     intent.targets.truncate(1);
-    let fields: [Field; 8] = [
+    intent.withheld.truncate(1);
+    let fields: [Field; 10] = [
         ("granularity", vec![1]),
         ("previous_intent", [vec![1], u64_bytes(0x0102_0304)].concat()),
         ("epoch", u64_bytes(0x1112)),
@@ -57,6 +58,8 @@ fn shred_intent_is_as_stated() {
         ("target_count", bytes(1u32.to_le_bytes())),
         ("key_scope", short("\x01\x05\x00order")),
         ("runs", runs()),
+        ("withheld_count", bytes(1u32.to_le_bytes())),
+        ("withheld", short("\x01\x06\x00holder")),
     ];
     hold_record("### Record: SHRED_INTENT", &Record::ShredIntent(intent.clone()), &fields);
     let first = Record::ShredIntent(ShredIntent { previous_intent: None, ..intent }).encode().unwrap();
