@@ -229,12 +229,15 @@ fn open_exit(error: &OpenError) -> Exit {
 /// Returns the exit code of a refused shred or readmission.
 fn shred_exit(error: &ShredError) -> Exit {
     match error {
-        ShredError::Nothing => Exit::No,
+        ShredError::AlreadyHeld { .. }
+        | ShredError::NotHeld
+        | ShredError::Nothing
+        | ShredError::PlanChanged { .. }
+        | ShredError::Withheld { .. } => Exit::No,
         ShredError::Name(_)
         | ShredError::Plaintext
         | ShredError::ReferenceTooLong { .. }
         | ShredError::Reserved
-        | ShredError::TooMany { .. }
         | ShredError::WrongGranularity { .. } => Exit::Usage,
         _ => Exit::Refused,
     }

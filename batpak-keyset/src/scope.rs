@@ -147,6 +147,15 @@ impl KeyScope {
         }
     }
 
+    /// Returns the event of a key scope that is one event's own.
+    #[must_use]
+    pub fn event(&self) -> Option<EventId> {
+        match self.parts() {
+            Parts::Event(id) => Some(id),
+            _ => None,
+        }
+    }
+
     fn parts(&self) -> Parts<'_> {
         self.0
             .split_first()

@@ -48,6 +48,17 @@ impl Tail {
         place
     }
 
+    /// Gives the next `len` bytes in the segment that is being written, also past `segment_bytes`: for what must not need a new one.
+    ///
+    /// # Panics
+    /// When offsets pass 2^64, which no disk holds.
+    pub fn place_here(&mut self, len: u64) -> Place {
+        let place =
+            Place { segment: self.segment, offset: self.offset, rolled: false, before: (self.segment, self.offset) };
+        self.offset += len;
+        place
+    }
+
     /// Takes back `place` and every place given after it.
     pub fn undo(&mut self, place: &Place) {
         (self.segment, self.offset) = place.before;

@@ -124,6 +124,21 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Makes sure that so many bytes behind the end are there to be written over, whether or not blocks are written ahead.
+    ///
+    /// # Errors
+    /// What the disk says, a full disk too. Zeros may then stand behind the end: [`SegmentWriter::cut`] as after a write.
+    pub fn keep(&mut self, room: u64) -> io::Result<()> {
+        let to = self.end.checked_add(room).ok_or(io::ErrorKind::FileTooLarge)?;
+        // What is filled may be counted and not there: a fill stops without an error where the disk is full.
+        let from = self.file.len()?.max(self.end);
+        if from < to {
+            self.filled = self.filled.max(to);
+            write_zeros(self.file.as_ref(), from, to)?;
+        }
+        Ok(())
+    }
+
     /// Takes back everything at and after `to`: zeros stand there, synced, and the next range may begin there.
     ///
     /// Without the sync a crash could bring back a frame that was taken back, behind a new one of the same length.

@@ -143,6 +143,8 @@ impl Store {
                 // The events that had the ids at the commit were taken back since: their write failed.
                 None => Err(AppendError::NotWritten(Arc::new(io::ErrorKind::Interrupted.into()))),
             },
+            // Only a shred's intent is placed on a condition.
+            Committed::Refused => Err(AppendError::ScopeShredded),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants: under the commit lock, ids, causes and keys are checked against the state that the events would join, and then nothing
 //! fails any more: positions, revisions and chain hashes are given out, dense and in order, to all events of a unit or to none.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use batpak_format::{ChainHash, EventId, EventKind, FrameSeed, KeyId, Placement, StoreId, chain_hash, entity_root};
 use batpak_segment::Place;
@@ -31,8 +31,22 @@ pub(crate) struct CommitContext<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) keyset_epoch: u64,
     pub(crate) keys: Option<&'a Keys>,
-    /// Keys under which nothing more is placed once this unit is: those that a shred intent names.
-    pub(crate) condemns: &'a [KeyId],
+    /// What goes with a shred's intent; none for every other event.
+    pub(crate) condemns: Option<&'a Condemns<'a>>,
+}
+
+/// What goes with the commit of a shred's intent.
+pub(crate) struct Condemns<'a> {
+    /// Keys under which nothing more is placed once it is.
+    pub(crate) keys: &'a [KeyId],
+    /// Whether it is placed at all, by the state that it would join.
+    pub(crate) holds: &'a dyn Fn(&MemoryIndex) -> bool,
+}
+
+impl fmt::Debug for Condemns<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condemns").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
 }
 
 /// How a commit ended.
@@ -42,6 +56,8 @@ pub(crate) enum Committed {
     Placed(Placed),
     /// At least one id got into the log meanwhile; these are the ids of all the events.
     Known(Vec<EventId>),
+    /// What [`Condemns::holds`] asks for does not hold; nothing was placed.
+    Refused,
 }
 
 /// Events that have their places, to be waited for.
@@ -69,6 +85,9 @@ impl Pipeline {
         if check(&index, fenced.events(), context.keys)? {
             return Ok(Committed::Known(fenced.events().iter().map(|event| event.frame.id()).collect()));
         }
+        if context.condemns.is_some_and(|condemns| !(condemns.holds)(&index)) {
+            return Ok(Committed::Refused);
+        }
         let acknowledged = durability == Durability::Deferred;
         let (unit, receipts) = place(&mut state, &mut index, fenced, bytes, context);
         let ahead = state.ahead(unit.first, unit.next());
@@ -81,8 +100,8 @@ impl Pipeline {
             self.view.set_visible(unit.next());
         }
         state.queue.push_back(unit);
-        if let Some(keys) = context.keys.filter(|_| !context.condemns.is_empty()) {
-            keys.condemn(context.condemns);
+        if let Some((keys, condemns)) = context.keys.zip(context.condemns) {
+            keys.condemn(condemns.keys);
         }
         Ok(Committed::Placed(Placed { ahead, receipts }))
     }
@@ -160,8 +179,10 @@ fn place(
     bytes: u64,
     context: &CommitContext<'_>,
 ) -> (Unit, Vec<Receipt>) {
-    let place = state.tail.place(bytes);
     let events = fenced.into_events();
+    // The completion of a shred needs no room but what was kept for it behind the intent: no new segment either.
+    let completes = matches!(events.as_slice(), [event] if event.frame.kind() == EventKind::SHRED_COMPLETED);
+    let place = if completes { state.tail.place_here(bytes) } else { state.tail.place(bytes) };
     let mut unit = Unit {
         first: state.next_position,
         place,
@@ -170,7 +191,7 @@ fn place(
         chain_before: state.chain,
         chain_after: state.chain,
         undo: Vec::with_capacity(events.len()),
-        facts: UnitFacts::default(),
+        facts: UnitFacts { completes, ..UnitFacts::default() },
     };
     let mut receipts = Vec::with_capacity(events.len());
     let mut gathered: Vec<u8> = Vec::new();

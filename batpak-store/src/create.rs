@@ -14,6 +14,7 @@ use batpak_segment::{DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, Tail};
 
 use crate::{
     Config, Durability, OpenError, OpenReport, Store,
+    holds::Holds,
     index::MemoryIndex,
     keys::Keys,
     keyset_files::KeysetFiles,
@@ -104,7 +105,7 @@ impl Making<'_> {
             config,
             info,
             report: OpenReport::created(),
-            view: Arc::new(View::new(MemoryIndex::new())),
+            view: Arc::new(View::new(MemoryIndex::new(), Holds::default())),
             keys: keys.map(Arc::new),
         }
         .wake(Wake::Writer {

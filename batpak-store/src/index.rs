@@ -9,7 +9,7 @@ mod names;
 mod postings;
 mod sparse;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
@@ -52,6 +52,16 @@ pub(crate) struct Entry<'a> {
     pub key: Option<(&'a KeyScope, KeyId)>,
 }
 
+/// One event as a walk shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walked<'a> {
+    pub position: u64,
+    pub id: EventId,
+    pub entity: &'a str,
+    pub scope: &'a str,
+    pub kind: EventKind,
+}
+
 /// What the causal graph needs of one event.
 #[derive(Clone, Debug)]
 pub(crate) struct Edges {
@@ -79,8 +89,12 @@ pub(crate) trait Index: Send + Sync {
     fn position_at(&self, entity: &str, revision: u64) -> Option<u64>;
     /// Returns the key that new events of a key scope are sealed under.
     fn key_of(&self, scope: &KeyScope) -> Option<KeyId>;
-    /// Returns the key scopes that a test picks, each with its keys.
-    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<KeyId>)>;
+    /// Returns the keys of a key scope, each with the position of its first event.
+    fn keys_of(&self, scope: &KeyScope) -> Vec<(KeyId, u64)>;
+    /// Returns the key scopes that a test picks, each with its keys as `keys_of` gives them.
+    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<(KeyId, u64)>)>;
+    /// Goes through the events of a range of positions, in order.
+    fn walk(&self, positions: Range<u64>, take: &mut dyn FnMut(Walked<'_>));
     /// Returns the positions of the events that name an event as a cause, in order.
     fn caused_by(&self, id: &EventId) -> Vec<u64>;
     /// Returns the positions of the events of a correlation, in order.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use batpak_crypto::{Entropy, Nonce, PayloadKey, RootSecret};
-use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, PayloadEncryption, SEAL_TAG_LEN, aad};
+use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, KeyRun, PayloadEncryption, SEAL_TAG_LEN, aad};
 use batpak_keyset::{Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
 use bytes::Bytes;
 
@@ -19,6 +19,7 @@ use crate::{
     defect::{Defect, seeded},
     fence::{Fence, Fenced, Publish},
     keyset_files::KeysetFiles,
+    pending::Begun,
     pipeline::Pipeline,
     selection::Selection,
     shreds::Shreds,
@@ -77,6 +78,10 @@ pub(crate) struct KeyState {
     pub(crate) lent: HashMap<KeyId, u32>,
     /// What a shred is about to destroy: appends there wait.
     pub(crate) marked: Selection,
+    /// A shred or a rekey that can only be finished.
+    pub(crate) begun: Option<Begun>,
+    /// Leaves of earlier processes that no event names; the next shred destroys them.
+    pub(crate) unframed: Vec<KeyRun>,
 }
 
 impl Keys {
@@ -97,6 +102,8 @@ impl Keys {
                 provisional: HashMap::new(),
                 lent: HashMap::new(),
                 marked: Selection::default(),
+                begun: None,
+                unframed: Vec::new(),
             }),
             files,
             entropy,

@@ -3,66 +3,59 @@
 //! Invariants: from the intent on every image carries the new frontiers and the new root secret. The old nodes leave memory only after
 //! an image without them is durable in both copies, and no key that was derived from them is lent any more.
 
-use std::collections::BTreeMap;
+use std::io;
 
-use batpak_format::{KeyId, KeyRun, ShredIntent};
-use batpak_keyset::{ExtentRewrite, Frontiers, KeyScope, LogSeen, SecretChange};
+use batpak_format::{KeyId, KeyRun, Record};
+use batpak_keyset::{Copy, ExtentRewrite, Frontiers, LogSeen, SecretChange};
 
 use crate::{
-    ProviderError, PublishError,
-    keys::{KeyState, Keys},
+    Pending, ProviderError, PublishError,
+    keys::Keys,
+    pending::Begun,
     secret::{NewSecret, ProviderContext, RootSecretProvider},
     selection::Selection,
-    sync::{lock, wait, write},
-    view::View,
+    sync::{lock, read, wait, write},
+    unframed::NamedLeaves,
 };
 
 impl Keys {
-    /// Makes appends to these key scopes wait.
-    pub(crate) fn mark(&self, selection: &Selection) {
+    /// Makes appends to these key scopes wait, until the mark is dropped.
+    pub(crate) fn mark(&self, selection: &Selection) -> Marked<'_> {
         lock(&self.state).marked = selection.clone();
+        Marked { keys: self }
     }
 
-    /// Lets appends go on: to be refused where an intent is on record.
-    pub(crate) fn unmark(&self) {
-        lock(&self.state).marked = Selection::default();
-        self.changed.notify_all();
+    /// How many of these keys can be derived now.
+    pub(crate) fn derivable(&self, keys: &[KeyId]) -> u64 {
+        self.with_keyset(|keyset| keys.iter().filter(|key_id| keyset.key(**key_id).is_ok()).count() as u64)
     }
 
-    /// The key scopes that a selection covers, each with its keys that are not destroyed, the provisional ones too; and those that are
-    /// named without having a key.
-    pub(crate) fn victims(&self, selection: &Selection, view: &View) -> Vec<(KeyScope, Vec<KeyId>)> {
-        // Before the index: a key that leaves the provisional ones is in the index by then.
-        let state = lock(&self.state);
-        let mut victims: BTreeMap<KeyScope, Vec<KeyId>> =
-            view.keys_within(&|scope| selection.covers(scope)).into_iter().collect();
-        for (scope, key_id) in state.provisional.iter().filter(|(scope, _)| selection.covers(scope)) {
-            victims.entry(scope.clone()).or_default().push(*key_id);
-        }
-        for scope in selection.named() {
-            victims.entry(scope.clone()).or_default();
-        }
-        for keys in victims.values_mut() {
-            keys.sort_unstable();
-            keys.dedup();
-            keys.retain(|key_id| state.keyset.key(*key_id).is_ok());
-        }
-        victims.into_iter().collect()
+    /// Notes which leaves of earlier processes no event names, before any leaf is taken.
+    pub(crate) fn note_unframed(&self, named: NamedLeaves) {
+        let mut state = lock(&self.state);
+        state.unframed = named.others(state.keyset.pages());
     }
 
-    /// Computes what is left when keys are destroyed, and makes an extent durable if one is needed; nothing changes yet.
+    /// Leaves of earlier processes that no event names, and that no shred of this process has destroyed yet.
+    pub(crate) fn unframed(&self) -> Vec<KeyRun> {
+        lock(&self.state).unframed.clone()
+    }
+
+    /// Computes what is left when keys are destroyed, makes an extent durable if one is needed, and grows both copies for the image to
+    /// come; nothing changes yet.
     pub(crate) fn beside(&self, runs: &[KeyRun], rewrite: ExtentRewrite) -> Result<Frontiers, PublishError> {
         let mut frontiers = lock(&self.state).keyset.beside(runs, rewrite, &*self.entropy)?;
-        if let Some(extent) = frontiers.extent() {
-            for step in extent.steps() {
-                if let Err(why) = self.files.carry_out_extent(step, extent) {
-                    lock(&self.state).keyset.abandon(&frontiers);
-                    return Err(why.into());
-                }
-            }
-            frontiers.extent_written();
-        }
+        self.make_room(&frontiers).inspect_err(|_| self.abandon(&frontiers))?;
+        frontiers.extent_written();
         Ok(frontiers)
+    }
+
+    fn make_room(&self, frontiers: &Frontiers) -> io::Result<()> {
+        if let Some(extent) = frontiers.extent() {
+            extent.steps().into_iter().try_for_each(|step| self.files.carry_out_extent(step, extent))?;
+        }
+        let file_len = lock(&self.state).keyset.file_len_with(frontiers);
+        Copy::BOTH.into_iter().try_for_each(|copy| self.files.grow(copy, file_len))
     }
 
     /// Has the provider make the next root secret.
@@ -71,8 +64,7 @@ impl Keys {
         provider: &dyn RootSecretProvider,
         context: &ProviderContext<'_>,
     ) -> Result<NewSecret, ProviderError> {
-        let (record, current) =
-            self.with_state(|state| (state.keyset.provider().duplicate(), state.keyset.secret_id()));
+        let (record, current) = self.with_keyset(|keyset| (keyset.provider().duplicate(), keyset.secret_id()));
         provider.store_next(context, &record, current)
     }
 
@@ -96,53 +88,91 @@ impl Keys {
         write(&self.condemned).clear();
     }
 
-    /// Takes a durable intent onto the record: reads answer from it from here on.
-    pub(crate) fn record_intent(&self, position: u64, intent: &ShredIntent) {
-        write(&self.shreds).add(position, intent);
+    /// Takes durable intents onto the record: reads answer from them from here on.
+    pub(crate) fn record_intents<'r>(&self, intents: impl Iterator<Item = (u64, &'r Record)>) {
+        let mut state = lock(&self.state);
+        let mut shreds = write(&self.shreds);
+        for (position, record) in intents {
+            if let Record::ShredIntent(intent) = record {
+                shreds.add(position, intent);
+            }
+        }
+        drop(shreds);
+        state.unframed.clear();
+        let shreds = read(&self.shreds);
+        state.provisional.retain(|scope, key_id| shreds.intent(scope, *key_id).is_none());
+        drop(shreds);
+        drop(state);
         write(&self.condemned).clear();
     }
 
-    /// Publishes an image with new frontiers and a new root secret, to both copies. The publication turn is the caller's.
-    pub(crate) fn publish_frontiers(
+    /// Makes every image from here on carry new frontiers and a new root secret: what has begun can only be finished.
+    pub(crate) fn stage(
         &self,
+        begun: Begun,
         frontiers: Frontiers,
         intent: Option<u64>,
         secret: NewSecret,
-        seen: LogSeen,
-        durable: &mut dyn FnMut(KeyId),
     ) -> Result<(), PublishError> {
-        {
-            let mut state = lock(&self.state);
-            let change = SecretChange::Move { secret_id: secret.id, provider: secret.record };
-            state.keyset.stage(frontiers, intent, change)?;
-            state.root = secret.root;
-        }
-        self.publish(seen, durable)
+        let mut state = lock(&self.state);
+        state.begun = Some(begun);
+        let change = SecretChange::Move { secret_id: secret.id, provider: secret.record };
+        state.keyset.stage(frontiers, intent, change)?;
+        state.root = secret.root;
+        Ok(())
     }
 
-    /// Puts the published frontiers in place and waits until no victim is lent: the old nodes are gone from memory then.
-    pub(crate) fn adopt(&self, victims: &[(KeyScope, Vec<KeyId>)]) -> Result<(), PublishError> {
-        let mut state = lock(&self.state);
-        state.keyset.adopt_staged()?;
-        let lent =
-            |state: &KeyState| victims.iter().flat_map(|(_, keys)| keys).any(|key_id| state.lent.contains_key(key_id));
-        for (scope, _) in victims {
-            state.provisional.remove(scope);
+    /// Publishes what is staged, to both copies. The publication turn is the caller's.
+    pub(crate) fn publish_staged(&self, seen: LogSeen, durable: &mut dyn FnMut(KeyId)) -> Result<(), PublishError> {
+        self.publish(seen, durable)?;
+        if let Some(begun) = &mut lock(&self.state).begun {
+            begun.published = true;
         }
-        while lent(&state) {
+        Ok(())
+    }
+
+    /// Puts the published frontiers in place and waits until no victim is lent: the old nodes are gone from memory then. Nothing is
+    /// left to do when that was done before.
+    pub(crate) fn adopt(&self, victims: &[KeyId]) -> Result<(), PublishError> {
+        let mut state = lock(&self.state);
+        if state.keyset.is_staged() {
+            state.keyset.adopt_staged()?;
+        }
+        while state.lent.keys().any(|key_id| victims.binary_search(key_id).is_ok()) {
             state = wait(&self.changed, state);
         }
         Ok(())
+    }
+
+    /// What is begun and not finished.
+    pub(crate) fn begun(&self) -> Option<Begun> {
+        lock(&self.state).begun.clone()
+    }
+
+    /// Notes that what was begun is finished.
+    pub(crate) fn finished(&self, what: Pending) {
+        lock(&self.state).begun = None;
+        if let Pending::Shred { intent } = what {
+            write(&self.shreds).complete(intent);
+        }
     }
 
     /// Runs work in the publication turn.
     pub(crate) fn in_publication_turn<R>(&self, work: impl FnOnce(&mut dyn FnMut(KeyId)) -> R) -> R {
         self.fence.exclusive(work)
     }
+}
 
-    /// The current root secret, as the provider asks for it.
-    pub(crate) fn with_state<R>(&self, look: impl FnOnce(&KeyState) -> R) -> R {
-        look(&lock(&self.state))
+/// Key scopes that are marked for a shred: appends there wait, and go on when it is dropped, to be refused where an intent is on record.
+#[derive(Debug)]
+pub(crate) struct Marked<'k> {
+    keys: &'k Keys,
+}
+
+impl Drop for Marked<'_> {
+    fn drop(&mut self) {
+        lock(&self.keys.state).marked = Selection::default();
+        self.keys.changed.notify_all();
     }
 }
 

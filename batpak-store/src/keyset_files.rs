@@ -107,11 +107,16 @@ impl KeysetFiles {
         let file = self.file(copy);
         let len = file.len()?;
         file.write_all_at(image, 0)?;
-        let mut at = len.max(image.len() as u64);
-        while at < file_len {
-            let piece = usize::try_from(file_len - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
-            file.write_all_at(&ZEROS[..piece], at)?;
-            at += piece as u64;
+        write_zeros(file, len.max(image.len() as u64), file_len)
+    }
+
+    /// Writes zeros behind what a copy holds where it is shorter than `file_len`, and syncs them: the image to come needs no space then.
+    pub(crate) fn grow(&self, copy: Copy, file_len: u64) -> io::Result<()> {
+        let file = self.file(copy);
+        let len = file.len()?;
+        if len < file_len {
+            write_zeros(file, len, file_len)?;
+            file.sync_all()?;
         }
         Ok(())
     }
@@ -145,6 +150,15 @@ impl KeysetFiles {
     fn extent(&self, number: u64) -> PathBuf {
         self.dir.join(EXTENTS_DIR).join(format!("{number:020}"))
     }
+}
+
+fn write_zeros(file: &dyn DiskFile, mut at: u64, end: u64) -> io::Result<()> {
+    while at < end {
+        let piece = usize::try_from(end - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..piece], at)?;
+        at += piece as u64;
+    }
+    Ok(())
 }
 
 /// A first copy of a keyset where none is: it gets its name when it is whole, and the next open heals the other copy from it.

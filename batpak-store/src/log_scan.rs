@@ -1,4 +1,4 @@
-//! What an open learns from the log, in one pass: the index, the shreds on record, and the facts that the keyset is held against.
+//! What an open learns from the log, in one pass: the index, the shreds and holds on record, and the facts that the keyset is held against.
 //!
 //! Invariant: only frames that stay in the log are taken in.
 
@@ -10,9 +10,11 @@ use batpak_segment::{Disk, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo,
 
 use crate::{
     OpenError,
+    holds::Holds,
     index::{Address, Entry, Index, MemoryIndex},
     segments::Facts,
     shreds::Shreds,
+    unframed::NamedLeaves,
 };
 
 /// See the module.
@@ -21,6 +23,8 @@ pub(crate) struct LogScan {
     pub(crate) recovered: Recovered,
     pub(crate) index: MemoryIndex,
     pub(crate) shreds: Shreds,
+    pub(crate) holds: Holds,
+    pub(crate) named: NamedLeaves,
     /// What the footer of the active segment will say.
     pub(crate) active: Facts,
     /// The segment before the active one, when its footer is not whole, and what it will say.
@@ -58,6 +62,8 @@ impl LogScan {
 pub(crate) struct Intake {
     pub(crate) index: MemoryIndex,
     pub(crate) shreds: Shreds,
+    holds: Holds,
+    named: NamedLeaves,
     granularity: Option<Granularity>,
     seen: Option<LogSeen>,
     active: Option<(u64, Facts)>,
@@ -79,6 +85,8 @@ pub(crate) fn scan(
     let mut intake = Intake {
         index: MemoryIndex::new(),
         shreds: Shreds::default(),
+        holds: Holds::default(),
+        named: NamedLeaves::default(),
         granularity,
         seen,
         active: None,
@@ -108,6 +116,8 @@ pub(crate) fn scan(
         recovered,
         index: intake.index,
         shreds: intake.shreds,
+        holds: intake.holds,
+        named: intake.named,
         active,
         unfinished,
         key_id_max: intake.key_id_max,
@@ -127,6 +137,9 @@ impl Intake {
         }
         let key_id = header.encryption().map(|encryption| encryption.key_id);
         self.key_id_max = self.key_id_max.max(key_id);
+        if let Some(key_id) = key_id {
+            self.named.note(key_id);
+        }
         if self.active.as_ref().is_none_or(|(segment, _)| *segment != recovered.segment) {
             let empty = Facts {
                 first_position: header.position(),
@@ -163,8 +176,11 @@ impl Intake {
         let (position, kind) = (header.position(), header.kind());
         let Some(Ok(record)) = frame.payload().map(|payload| Record::decode(kind, payload)) else { return };
         match record {
+            Record::ScopeHeld(held) => self.holds.hold(position, &held.key_scope, held.reference),
+            Record::ScopeReleased(released) => self.holds.release(&released.key_scope),
             Record::ShredIntent(intent) => {
                 self.shreds.add(position, &intent);
+                intent.targets.iter().flat_map(|target| &target.runs).for_each(|run| self.named.note_run(run));
                 let previous = intent.previous_intent;
                 self.last_intent = Some(IntentFacts { position, completed: false, previous });
                 if let Some((_, facts)) = &mut self.active {
@@ -173,6 +189,7 @@ impl Intake {
             }
             Record::ScopeReadmitted(readmitted) => self.shreds.readmit(&readmitted.key_scope),
             Record::ShredCompleted(completed) if kind == EventKind::SHRED_COMPLETED => {
+                self.shreds.complete(completed.intent);
                 if let Some(last) = self.last_intent.as_mut().filter(|last| last.position == completed.intent) {
                     last.completed = true;
                 }

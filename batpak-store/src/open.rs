@@ -89,13 +89,14 @@ impl Store {
             ..OpenReport::default()
         };
         let refresh = Refresh::after(&scan, &config);
-        let (keys, view) = (keys.map(|loaded| loaded.into_keys(scan.shreds, &config)), scan.index);
+        let (keys, view) =
+            (keys.map(|loaded| loaded.into_keys(scan.shreds, &config)), View::new(scan.index, scan.holds));
         let parts = Parts {
             dir: opening.dir,
             config: &config,
             info: opening.info,
             report,
-            view: Arc::new(View::new(view)),
+            view: Arc::new(view),
             keys: keys.map(Arc::new),
         };
         Ok(parts.wake(Wake::Reader(refresh)))
@@ -237,7 +238,9 @@ impl<'a> Opening<'a> {
             let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
             loaded.renew_page(seen, &*self.config.entropy, self.dir)?;
         }
-        Ok(Some(loaded.into_keys(scan.shreds.clone(), self.config)))
+        let keys = loaded.into_keys(scan.shreds.clone(), self.config);
+        keys.note_unframed(scan.named.clone());
+        Ok(Some(keys))
     }
 
     /// Carries out an intent that an earlier process put on record, as far as the keyset and the provider are concerned.
@@ -284,7 +287,7 @@ impl<'a> Opening<'a> {
             config: self.config,
             info: self.info,
             report,
-            view: Arc::new(View::new(scan.index)),
+            view: Arc::new(View::new(scan.index, scan.holds)),
             keys: keys.map(Arc::new),
         };
         Ok(parts.wake(Wake::Writer { start, locks }))

@@ -15,7 +15,7 @@ use crate::{
     defect::{Defect, seeded},
     durability::Syncing,
     index::{Address, Index},
-    segments::{Roll, SegmentLog},
+    segments::{CompletionRoom, Roll, SegmentLog},
     sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout, write},
     view::View,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Unit {
 pub(crate) struct UnitFacts {
     pub(crate) key_id_max: Option<batpak_format::KeyId>,
     pub(crate) intent: Option<u64>,
+    /// Whether it completes a shred.
+    pub(crate) completes: bool,
 }
 
 impl Unit {
@@ -449,12 +451,18 @@ fn gather(jobs: &[Job], first: usize) -> &[Job] {
 
 fn write_group(log: &mut SegmentLog, group: &[Job]) -> io::Result<()> {
     let Some(first) = group.first() else { return Ok(()) };
+    let facts = || group.iter().map(|job| &job.facts);
+    let room = match (facts().any(|facts| facts.intent.is_some()), facts().any(|facts| facts.completes)) {
+        (true, _) => CompletionRoom::Kept,
+        (false, true) => CompletionRoom::Used,
+        (false, false) => CompletionRoom::AsBefore,
+    };
     if group.len() == 1 {
-        log.write(first.place.offset, &first.bytes)?;
+        log.write(first.place.offset, &first.bytes, room)?;
     } else {
         let mut gathered = Vec::with_capacity(group.iter().map(|job| job.bytes.len()).sum());
         group.iter().for_each(|job| gathered.extend_from_slice(&job.bytes));
-        log.write(first.place.offset, &gathered)?;
+        log.write(first.place.offset, &gathered, room)?;
     }
     for job in group {
         log.note(job.next, job.chain_after, job.facts);

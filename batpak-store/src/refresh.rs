@@ -152,14 +152,23 @@ fn take_frame(store: &Store, address: Address, frame: &Frame<'_>) {
     index_frame(&mut index, store.info.granularity, frame, address);
     drop(index);
     let header = frame.header();
-    if let Some(keys) = store.keys().filter(|_| header.kind().is_reserved())
+    if header.kind().is_reserved()
         && let Some(Ok(record)) = frame.payload().map(|payload| Record::decode(header.kind(), payload))
     {
-        match record {
-            Record::ShredIntent(intent) => write(&keys.shreds).add(header.position(), &intent),
-            Record::ScopeReadmitted(readmitted) => write(&keys.shreds).readmit(&readmitted.key_scope),
-            _ => {}
-        }
+        take_record(store, header.position(), record);
+    }
+}
+
+/// Takes in what the store itself wrote.
+fn take_record(store: &Store, position: u64, record: Record) {
+    let shreds = store.keys().map(|keys| &keys.shreds);
+    match (record, shreds) {
+        (Record::ScopeHeld(held), _) => write(&store.view.holds).hold(position, &held.key_scope, held.reference),
+        (Record::ScopeReleased(released), _) => write(&store.view.holds).release(&released.key_scope),
+        (Record::ShredIntent(intent), Some(shreds)) => write(shreds).add(position, &intent),
+        (Record::ShredCompleted(completed), Some(shreds)) => write(shreds).complete(completed.intent),
+        (Record::ScopeReadmitted(readmitted), Some(shreds)) => write(shreds).readmit(&readmitted.key_scope),
+        _ => {}
     }
 }
 

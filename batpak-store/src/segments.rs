@@ -37,6 +37,18 @@ pub(crate) struct Facts {
     pub(crate) keyset_epoch: u64,
 }
 
+/// Bytes of a shred's completion, its frame whole: 34 of the record, 136 of the frame's header, and some to spare.
+const COMPLETION_BYTES: u64 = 512;
+
+/// What a write does with the room for a shred's completion, which is kept behind the log's end from the intent on: a full disk must
+/// not keep a shred from being finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CompletionRoom {
+    AsBefore,
+    Kept,
+    Used,
+}
+
 /// A roll that failed.
 #[derive(Debug)]
 pub(crate) struct RollFailure {
@@ -57,6 +69,8 @@ pub(crate) struct SegmentLog {
     ahead: bool,
     /// The keyset's epoch in the footer of a clean close, while the active segment ends in one.
     closed: Option<u64>,
+    /// Bytes kept behind the end.
+    room: u64,
 }
 
 impl SegmentLog {
@@ -69,7 +83,7 @@ impl SegmentLog {
         ahead: bool,
     ) -> io::Result<Self> {
         let writer = SegmentWriter::create(Arc::clone(&disk), dir, &header(store, roll), ahead)?;
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), ahead, closed: None })
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), ahead, closed: None, room: 0 })
     }
 
     /// Goes on in the active segment of a recovered log.
@@ -84,7 +98,7 @@ impl SegmentLog {
     ) -> io::Result<Self> {
         let mut writer = SegmentWriter::resume(Arc::clone(&disk), dir, end.0, end.1)?;
         writer.set_ahead(ahead);
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, ahead, closed })
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, ahead, closed, room: 0 })
     }
 
     pub(crate) fn file(&self) -> LogFile {
@@ -96,9 +110,20 @@ impl SegmentLog {
         Tail { segment: self.writer.number(), offset: self.writer.end(), ..tail }
     }
 
-    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    /// Writes frames; after a failure the caller cuts them, and the room is what it was.
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8], room: CompletionRoom) -> io::Result<()> {
         self.closed = None;
-        self.writer.write(offset, bytes)
+        let room = match room {
+            CompletionRoom::AsBefore => self.room,
+            CompletionRoom::Kept => COMPLETION_BYTES,
+            CompletionRoom::Used => 0,
+        };
+        self.writer.write(offset, bytes)?;
+        if room > 0 {
+            self.writer.keep(room)?;
+        }
+        self.room = room;
+        Ok(())
     }
 
     /// Takes what was written into the footer to come.

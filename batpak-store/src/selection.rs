@@ -1,4 +1,4 @@
-//! Which key scopes a shred is about.
+//! Which key scopes a shred is about, or which are held.
 //!
 //! Invariant: a key scope that is named itself is found by one look-up, so that thousands can be named at once; only selectors that are
 //! coarser than the store's granularity are compared one by one.
@@ -25,6 +25,11 @@ impl Selection {
     /// Tells whether a key scope of the store lies within.
     pub(crate) fn covers(&self, scope: &KeyScope) -> bool {
         self.named.contains(scope) || self.coarser.iter().any(|selector| selector.contains(scope))
+    }
+
+    /// Tells whether a key scope is named itself.
+    pub(crate) fn names(&self, scope: &KeyScope) -> bool {
+        self.named.contains(scope)
     }
 
     /// The key scopes that are named themselves.

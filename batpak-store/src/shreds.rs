@@ -17,6 +17,8 @@ pub(crate) struct Shreds {
     refused: HashSet<Box<[u8]>>,
     /// Key scopes that were readmitted, whatever became of their keys before.
     readmitted: HashSet<Box<[u8]>>,
+    /// The last intent, until its completion stands in the log.
+    pending: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,15 +32,30 @@ impl Shreds {
     /// Takes in an intent that stands at a position.
     pub(crate) fn add(&mut self, position: u64, intent: &ShredIntent) {
         let mut all = Vec::new();
+        self.pending = Some(position);
         for target in &intent.targets {
+            all.extend_from_slice(&target.runs);
+            // Leaves that no event names have no key scope.
+            if target.key_scope.is_empty() {
+                continue;
+            }
             let targets = self.by_scope.entry(target.key_scope.clone()).or_default();
             let runs = target.runs.iter();
             targets.extend(runs.map(|run| Target { first: run.first, count: run.count, intent: position }));
-            all.extend_from_slice(&target.runs);
             self.refused.insert(target.key_scope.clone());
             self.readmitted.remove(&target.key_scope);
         }
         self.intents.push((position, all));
+    }
+
+    /// Takes in a completion.
+    pub(crate) fn complete(&mut self, intent: u64) {
+        self.pending = self.pending.filter(|pending| *pending != intent);
+    }
+
+    /// Position of the last intent, when its completion is not in the log.
+    pub(crate) fn pending(&self) -> Option<u64> {
+        self.pending
     }
 
     /// Takes in a readmission.

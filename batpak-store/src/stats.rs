@@ -4,7 +4,7 @@ use batpak_format::StoreId;
 use batpak_keyset::{Granularity, ProviderKind};
 
 use crate::{
-    Store,
+    Pending, Store,
     index::{Address, Index},
     store::Side,
     sync::{lock, read},
@@ -38,6 +38,11 @@ pub struct Stats {
     pub in_flight_bytes: u64,
     /// Syncs of the log by appends since the store was opened.
     pub syncs: u64,
+    /// A shred or a rekey that is begun and not finished: [`Store::resume`] finishes it, and so does the next open for writing. A
+    /// read-only store sees a shred that is pending, and no rekey.
+    pub pending: Option<Pending>,
+    /// Holds in force.
+    pub holds: u64,
     /// The keyset; none in a plaintext store, or without keys.
     pub keyset: Option<KeysetStats>,
 }
@@ -82,6 +87,11 @@ impl Store {
             index_bytes,
             in_flight_bytes,
             syncs,
+            pending: self.keys().and_then(|keys| {
+                let on_record = read(&keys.shreds).pending().map(|intent| Pending::Shred { intent });
+                on_record.or_else(|| keys.begun().map(|begun| begun.what))
+            }),
+            holds: read(&self.view.holds).len(),
             keyset: self.keys().map(|keys| {
                 keys.with_keyset(|keyset| KeysetStats {
                     epoch: keyset.epoch(),

@@ -2,54 +2,69 @@
 //!
 //! Invariant: they take positions and stand in the chain like every event, and their payload is a record of a reserved kind.
 
-use batpak_format::{Causes, ContentType, Coordinate, FrameBuf, KeyId, Record, Statement, Tags};
+use batpak_format::{BatchPart, Causes, ContentType, Coordinate, FrameBuf, Record, Statement, Tags};
 
 use crate::{
-    AppendError, Durability, Receipt, Store, append::Sealed, commit::Committed, fence::Fenced, ticket::Ticket,
+    AppendError, Durability, Receipt, Store,
+    append::Sealed,
+    commit::{Committed, Condemns},
+    fence::Fenced,
+    ticket::Ticket,
+    writer::Writer,
 };
 
 impl Store {
     /// Appends an event of the store itself.
     pub(crate) fn append_system(&self, record: &Record, durability: Durability) -> Result<Receipt, AppendError> {
-        self.append_condemning(record, durability, &[])
+        let written = self.append_records(std::slice::from_ref(record), durability, None)?;
+        // Its id was drawn a moment ago, and it is placed on no condition.
+        written.and_then(|mut receipts| receipts.pop()).ok_or(AppendError::SealFailed)
     }
 
-    /// Appends an event of the store itself after which nothing is placed under some keys.
-    pub(crate) fn append_condemning(
+    /// Appends the intent of a shred, or a batch of them, synced; none when what it is placed on does not hold, and nothing was written.
+    pub(crate) fn append_intents(
         &self,
-        record: &Record,
+        intents: &[Record],
+        condemns: &Condemns<'_>,
+    ) -> Result<Option<Vec<Receipt>>, AppendError> {
+        self.append_records(intents, Durability::Synced, Some(condemns))
+    }
+
+    fn append_records(
+        &self,
+        records: &[Record],
         durability: Durability,
-        condemns: &[KeyId],
-    ) -> Result<Receipt, AppendError> {
+        condemns: Option<&Condemns<'_>>,
+    ) -> Result<Option<Vec<Receipt>>, AppendError> {
         let writer = self.writer()?;
-        let (coordinate, causes) = (Coordinate::system(), Causes::default());
-        let statement = Statement {
-            id: writer.fresh_id()?,
-            kind: record.kind(),
-            payload_version: 0,
-            content_type: ContentType::SYSTEM,
-            coordinate: &coordinate,
-            correlation: None,
-            causes: &causes,
-            tags: &Tags::default(),
-            batch: None,
-            encryption: None,
-            key_commitment: None,
-        };
-        let payload = record.encode()?;
-        let frame = FrameBuf::new(&statement, &payload).map_err(|_| AppendError::SealFailed)?.seal_finished();
-        let sealed = Sealed {
-            frame,
-            coordinate: coordinate.clone(),
-            correlation: None,
-            causes: Causes::default(),
-            time: None,
-            key: None,
-        };
-        match writer.commit_condemning(Fenced::plain(vec![sealed]), durability, condemns)? {
-            Committed::Placed(placed) => Ticket::placed(self, placed, durability).wait(),
-            // Its id was drawn a moment ago.
-            Committed::Known(_) => Err(AppendError::SealFailed),
+        let events = records.len();
+        let count = u32::try_from(events).map_err(|_| AppendError::BatchTooLarge { events, bytes: 0, bytes_max: 0 })?;
+        let part = |index| (count > 1).then_some(BatchPart { index, count });
+        let sealed = records.iter().zip(0..).map(|(record, index)| system_event(writer, record, part(index)));
+        let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
+        match writer.commit_condemning(Fenced::plain(sealed), durability, condemns)? {
+            Committed::Placed(placed) => Ticket::placed(self, placed, durability).wait_all().map(Some),
+            Committed::Known(_) | Committed::Refused => Ok(None),
         }
     }
+}
+
+fn system_event(writer: &Writer, record: &Record, batch: Option<BatchPart>) -> Result<Sealed, AppendError> {
+    let (coordinate, causes) = (Coordinate::system(), Causes::default());
+    let statement = Statement {
+        id: writer.fresh_id()?,
+        kind: record.kind(),
+        payload_version: 0,
+        content_type: ContentType::SYSTEM,
+        coordinate: &coordinate,
+        correlation: None,
+        causes: &causes,
+        tags: &Tags::default(),
+        batch,
+        encryption: None,
+        key_commitment: None,
+    };
+    let payload = record.encode()?;
+    let frame = FrameBuf::new(&statement, &payload).map_err(|_| AppendError::SealFailed)?.seal_finished();
+    Ok(Sealed { frame, coordinate, correlation: None, causes: Causes::default(), time: None, key: None })
 }

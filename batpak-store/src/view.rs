@@ -1,9 +1,10 @@
-//! What readers see of the log: the index, and how far it may be read.
+//! What readers see of the log: the index, how far it may be read, and what is held.
 //!
 //! Invariant: no read goes past the visible mark. Below it everything is with the operating system, or, for deferred appends, in
 //! the write buffer.
 
 use crate::{
+    holds::Holds,
     index::{Address, Head, Index, MemoryIndex},
     sync::{AtomicU64, Ordering, RwLock, read},
 };
@@ -15,13 +16,14 @@ use batpak_keyset::KeyScope;
 pub(crate) struct View {
     pub(crate) index: RwLock<MemoryIndex>,
     visible: AtomicU64,
+    pub(crate) holds: RwLock<Holds>,
 }
 
 impl View {
     /// Shows everything that the index holds.
-    pub(crate) fn new(index: MemoryIndex) -> Self {
+    pub(crate) fn new(index: MemoryIndex, holds: Holds) -> Self {
         let visible = AtomicU64::new(index.len());
-        Self { index: RwLock::new(index), visible }
+        Self { index: RwLock::new(index), visible, holds: RwLock::new(holds) }
     }
 
     /// The visible mark: one past the last position that may be read.
@@ -43,8 +45,13 @@ impl View {
         read(&self.index).key_of(scope)
     }
 
-    /// The key scopes that a test picks, each with its keys.
-    pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<KeyId>)> {
+    /// The keys of a key scope, each with the position of its first event, also those that only events on their way name.
+    pub(crate) fn keys_of(&self, scope: &KeyScope) -> Vec<(KeyId, u64)> {
+        read(&self.index).keys_of(scope)
+    }
+
+    /// The key scopes that a test picks, each with its keys as [`View::keys_of`] gives them.
+    pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<(KeyId, u64)>)> {
         read(&self.index).keys_within(within)
     }
 

@@ -5,13 +5,13 @@
 use std::{sync::Arc, time::Duration};
 
 use batpak_crypto::{Entropy, Nonce, NonceBuffer};
-use batpak_format::{EventId, KeyId, StoreId};
+use batpak_format::{EventId, StoreId};
 use batpak_segment::DiskFile;
 
 use crate::{
     AppendError, Clock, Durability,
     append::Sealed,
-    commit::{CommitContext, Committed},
+    commit::{CommitContext, Committed, Condemns},
     fence::Fenced,
     keys::Keys,
     pipeline::{Ahead, Pipeline},
@@ -33,7 +33,7 @@ pub(crate) struct Writer {
     pub(crate) nonces: Mutex<NonceBuffer>,
     /// Random bits of event ids, drawn as nonces are.
     pub(crate) ids: Mutex<NonceBuffer>,
-    /// One shred or readmission at a time.
+    /// One shred, rekey, readmission or hold at a time.
     pub(crate) shred_turn: Mutex<()>,
     pub(crate) process: u32,
     pub(crate) drainer: Mutex<Option<JoinHandle<()>>>,
@@ -70,15 +70,15 @@ impl Writer {
 
     /// Step 6.
     pub(crate) fn commit(&self, fenced: Fenced, durability: Durability) -> Result<Committed, AppendError> {
-        self.commit_condemning(fenced, durability, &[])
+        self.commit_condemning(fenced, durability, None)
     }
 
-    /// Step 6 of an event after which nothing is placed under some keys.
+    /// Step 6 of a shred's intent.
     pub(crate) fn commit_condemning(
         &self,
         fenced: Fenced,
         durability: Durability,
-        condemns: &[KeyId],
+        condemns: Option<&Condemns<'_>>,
     ) -> Result<Committed, AppendError> {
         if durability == Durability::Deferred {
             self.start_drainer();

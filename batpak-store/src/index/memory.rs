@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
+    ops::Range,
     sync::Arc,
 };
 
@@ -13,7 +14,9 @@ use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
 use hashbrown::HashTable;
 
-use super::{Address, Edges, Entry, Head, Index, column::Column, names::Names, postings::Postings, sparse::Sparse};
+use super::{
+    Address, Edges, Entry, Head, Index, Walked, column::Column, names::Names, postings::Postings, sparse::Sparse,
+};
 
 /// Addresses are packed: the upper bits are the segment number, the lower ones the offset.
 const OFFSET_BITS: u32 = 32;
@@ -158,9 +161,24 @@ impl Index for MemoryIndex {
         Some(self.keys.get(scope)?.last()?.0)
     }
 
-    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<KeyId>)> {
+    fn keys_of(&self, scope: &KeyScope) -> Vec<(KeyId, u64)> {
+        self.keys.get(scope).map(|keys| with_first(keys)).unwrap_or_default()
+    }
+
+    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<(KeyId, u64)>)> {
         let picked = self.keys.iter().filter(|(scope, _)| within(scope));
-        picked.map(|(scope, keys)| (scope.clone(), keys.iter().map(|(key_id, _)| *key_id).collect())).collect()
+        picked.map(|(scope, keys)| (scope.clone(), with_first(keys))).collect()
+    }
+
+    fn walk(&self, positions: Range<u64>, take: &mut dyn FnMut(Walked<'_>)) {
+        for position in positions {
+            let Some(row) = self.row(position) else { return };
+            let id = usize::try_from(position).ok().and_then(|at| self.ids.get(at));
+            let (entity, scope) = (self.entities.name(row.stream), self.scopes.name(row.scope));
+            if let (Some(id), Some(entity), Some(scope)) = (id, entity, scope) {
+                take(Walked { position, id, entity, scope, kind: row.kind });
+            }
+        }
     }
 
     fn caused_by(&self, id: &EventId) -> Vec<u64> {
@@ -249,6 +267,10 @@ impl Index for MemoryIndex {
             !keys.is_empty()
         });
     }
+}
+
+fn with_first(keys: &[(KeyId, u32)]) -> Vec<(KeyId, u64)> {
+    keys.iter().map(|(key_id, first)| (*key_id, u64::from(*first))).collect()
 }
 
 #[cfg(test)]
