@@ -60,6 +60,10 @@ pub enum Destruction {
 }
 
 /// Keeps root secrets. Implement it for a key management service, a security module or a keyring.
+///
+/// Every call has to end, also when the service does not answer: with [`ProviderError::Outside`] and a source that says what to do.
+/// No answer, or one that cannot be read, is never [`ProviderError::Missing`]. A secret that another process made is read back before
+/// it is returned: an image is sealed under it next, and opens under no other. The example `key_service` does all of it over a socket.
 pub trait RootSecretProvider: Send + Sync + fmt::Debug {
     /// What it is; the image says so, and another kind is refused at open.
     fn kind(&self) -> ProviderKind;
@@ -114,7 +118,8 @@ pub trait RootSecretProvider: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Destruction, ProviderError>;
 
-    /// Takes what must not be used by two writers at a time; it is held until the store is closed.
+    /// Takes what must not be used by two writers at a time; it is held until the store is closed. Writers on a store and on a copy of
+    /// its directory have the same current secret, and either would replace the other's next one, under which an image may stand.
     ///
     /// # Errors
     /// [`ProviderError::InUse`] when another process holds it.
