@@ -84,10 +84,7 @@ impl KeysetFiles {
                 Some(extent) => self.carry_out_extent(step, extent),
                 None => Ok(()),
             },
-            Step::RemoveExtent { number } => match self.disk.remove(&self.extent(number)) {
-                Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            },
+            Step::RemoveExtent { number } => self.remove_extent(number),
             _ => Ok(()),
         }
     }
@@ -141,6 +138,29 @@ impl KeysetFiles {
         Ok(bytes)
     }
 
+    /// The numbers of the extents that are there, named or not.
+    pub(crate) fn extents(&self) -> io::Result<Vec<u64>> {
+        let names = match self.disk.list(&self.dir.join(EXTENTS_DIR)) {
+            // A restored copy may have left an empty directory out.
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed?,
+        };
+        let number = |name: &str| name.parse().ok().filter(|number: &u64| extent_name(*number) == name);
+        Ok(names
+            .iter()
+            .filter(|entry| !entry.is_dir)
+            .filter_map(|entry| entry.name.to_str().and_then(number))
+            .collect())
+    }
+
+    /// Removes an extent that neither copy of the image names.
+    pub(crate) fn remove_extent(&self, number: u64) -> io::Result<()> {
+        match self.disk.remove(&self.extent(number)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
     /// Which file `keyset.a` is.
     pub(crate) fn identity(&self) -> io::Result<CopyIdentity> {
         let identity = self.a.identity()?;
@@ -148,7 +168,7 @@ impl KeysetFiles {
     }
 
     fn extent(&self, number: u64) -> PathBuf {
-        self.dir.join(EXTENTS_DIR).join(format!("{number:020}"))
+        self.dir.join(EXTENTS_DIR).join(extent_name(number))
     }
 }
 
@@ -159,6 +179,10 @@ fn write_zeros(file: &dyn DiskFile, mut at: u64, end: u64) -> io::Result<()> {
         at += piece as u64;
     }
     Ok(())
+}
+
+fn extent_name(number: u64) -> String {
+    format!("{number:020}")
 }
 
 /// A first copy of a keyset where none is: it gets its name when it is whole, and the next open heals the other copy from it.

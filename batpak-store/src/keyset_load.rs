@@ -66,6 +66,11 @@ pub(crate) fn load(
             },
         ));
     }
+    if access == Access::ReadWrite {
+        // A number is never used twice, also not that of an extent whose shred came to nothing.
+        let present = files.extents().map_err(refused("list the extents in", context.dir))?;
+        keyset.raise_extents_above(present.into_iter().max().unwrap_or(0));
+    }
     let identity = files.identity().map_err(refused("look at the keyset in", context.dir))?;
     Ok(LoadedKeys { keyset, findings, root, rewrite, files, identity })
 }
@@ -180,6 +185,13 @@ impl LoadedKeys {
             }
         }
         Ok(())
+    }
+
+    /// Removes the extents that the keyset does not name. Both copies hold its image by now: an older one might name them.
+    pub(crate) fn sweep_extents(&self) -> io::Result<()> {
+        let named: Vec<u64> = self.keyset.extents().collect();
+        let mut unnamed = self.files.extents()?.into_iter().filter(|number| !named.contains(number));
+        unnamed.try_for_each(|number| self.files.remove_extent(number))
     }
 
     /// Counts every page there is as used up, and makes that durable, with which file this is: no later open mints from them

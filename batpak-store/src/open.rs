@@ -238,6 +238,7 @@ impl<'a> Opening<'a> {
             let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
             loaded.renew_page(seen, &*self.config.entropy, self.dir)?;
         }
+        loaded.sweep_extents().map_err(refused("remove an extent in", self.dir))?;
         let keys = loaded.into_keys(scan.shreds.clone(), self.config);
         keys.note_unframed(scan.named.clone());
         Ok(Some(keys))

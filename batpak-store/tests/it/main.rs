@@ -8,6 +8,7 @@ mod between;
 mod causality;
 mod creation;
 mod disk_full;
+mod extents;
 mod fence;
 mod flips;
 mod follow;
