@@ -34,25 +34,37 @@ impl KeysetFiles {
         Ok(Self { disk, dir: dir.to_owned(), a, b })
     }
 
-    /// Opens both files. For a writer one that is missing is made anew, to be healed from the other; a reader writes to neither, and
-    /// the one that is there stands for both.
+    /// Opens both files. One that is missing is not made yet, for a refusal writes nothing: the one that is there stands for both until
+    /// [`KeysetFiles::make_missing`].
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, access: Access) -> io::Result<Self> {
         let open = |copy: Copy| {
-            let path = dir.join(copy.file_name());
-            match disk.open(&path, access) {
-                Err(why) if why.kind() == io::ErrorKind::NotFound && access == Access::ReadWrite => {
-                    let file = disk.create_new(&path, FILE_MODE)?;
-                    disk.sync_dir(dir)?;
-                    Ok(file)
-                }
-                Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                    disk.open(&dir.join(copy.other().file_name()), access)
-                }
+            let file = |copy: Copy| disk.open(&dir.join(copy.file_name()), access);
+            match file(copy) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => file(copy.other()),
                 opened => opened,
             }
         };
         let (a, b) = (open(Copy::A)?, open(Copy::B)?);
         Ok(Self { disk, dir: dir.to_owned(), a, b })
+    }
+
+    /// Makes a file that is missing, to be healed from the other.
+    pub(crate) fn make_missing(&mut self) -> io::Result<()> {
+        for copy in Copy::BOTH {
+            let path = self.dir.join(copy.file_name());
+            match self.disk.create_new(&path, FILE_MODE) {
+                Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+                made => {
+                    let file = made?;
+                    self.disk.sync_dir(&self.dir)?;
+                    *match copy {
+                        Copy::A => &mut self.a,
+                        Copy::B => &mut self.b,
+                    } = file;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn file(&self, copy: Copy) -> &dyn DiskFile {

@@ -174,6 +174,8 @@ impl LoadedKeys {
 
     /// Writes the winning image over both copies again, its own first, each synced before the next.
     pub(crate) fn rewrite(&mut self) -> io::Result<()> {
+        self.files.make_missing()?;
+        self.identity = self.files.identity()?;
         for step in self.rewrite.steps() {
             match step {
                 Step::Write(copy) => self.files.write(copy, &self.rewrite.image, self.rewrite.file_len)?,

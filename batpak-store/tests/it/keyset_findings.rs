@@ -8,7 +8,7 @@ use batpak_store::{
     segment::DiskOp,
 };
 
-use crate::kit::{Place, append, both, event, payloads, sound};
+use crate::kit::{Place, append, both, event, payloads, sound, unchanged};
 
 const COPIES: [Copy; 2] = Copy::BOTH;
 
@@ -273,4 +273,30 @@ fn a_fresh_page_after_damage_is_kept_to_by_opens_that_mint_nothing() {
     let first = page(&store, store.read(&batpak_store::Query::all()).unwrap().next().unwrap().unwrap().header.id);
     let minted = append(&store, "b", b"2");
     assert_eq!((first, page(&store, minted.id)), (1, 2));
+}
+
+#[test]
+fn missing_copy_is_not_made_by_an_open_that_is_refused() {
+    both(|place| {
+        let store = place.create();
+        append(&store, "a", b"one");
+        store.close().unwrap();
+        let old = place.read(&path(place, Copy::B));
+        let store = place.open();
+        append(&store, "b", b"two");
+        store.close().unwrap();
+        let new = place.read(&path(place, Copy::B));
+        damage(place, Copy::A, 7);
+        place.put(&path(place, Copy::B), &old);
+        let files = place.files();
+        let refused = Store::open(place.dir(), place.config()).unwrap_err();
+        assert!(matches!(refused, OpenError::KeysetRolledBack { .. }), "{refused:?}");
+        unchanged(place, &files);
+        // The control: one that is not refused makes it.
+        place.put(&path(place, Copy::B), &new);
+        let store = place.open();
+        assert_eq!(store.open_report().keyset, [Finding::CopyMissing(Copy::A)]);
+        assert_eq!(copies(place)[0], copies(place)[1]);
+        assert_eq!(payloads(&store), [b"one".to_vec(), b"two".to_vec()]);
+    });
 }
