@@ -11,6 +11,7 @@ mod licences;
 mod loom;
 mod random;
 mod release;
+mod residue;
 mod tidy;
 mod workspace;
 
@@ -35,6 +36,8 @@ usage: cargo xtask <command>
                             the causal graph of imported git histories against git's own answers
   graph-page [--require]    a page of 20,000 events in headless Chromium: size, first paint, search,
                             screenshots; without Chromium it is skipped, or fails with --require
+  residue                   the raw image of a file system after a shred, searched for what it destroyed;
+                            takes root, else it is skipped, or fails with BATPAK_TORTURE=require
   release                   ci, and all that a release must pass";
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["graph-page"] => graph_page::run(graph_page::Absent::Skip),
         ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),
         ["release"] => release::run(),
+        ["residue"] => residue::run(),
         _ => Err(USAGE.into()),
     }
 }

@@ -45,8 +45,11 @@ impl Keeper {
     }
 }
 
-/// Says that a stage is reached, and waits.
-fn stage(name: &str) {
+/// Says what was drawn, and that a stage is reached, and waits.
+fn stage(name: &str, entropy: &Seeded) {
+    for (draw, len) in entropy.draws() {
+        println!("drew {draw} {len}");
+    }
     println!("stage {name}");
     std::io::stdout().flush().unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
@@ -74,13 +77,13 @@ pub fn run() {
     }
     all(&store);
     let early = std::fs::read(&log).unwrap();
-    stage("open");
+    stage("open", &entropy);
     store.shred(&[Selector::Entity("victim".into())], 0, "").unwrap();
     all(&store);
     append(&store, "survivor");
-    stage("shredded");
+    stage("shredded", &entropy);
     drop(store);
-    stage("dropped");
+    stage("dropped", &entropy);
     let store = Store::open(&dir, config()).unwrap();
     append(&store, "survivor");
     all(&store);
@@ -88,15 +91,15 @@ pub fn run() {
     let store = Store::open_read_only(&dir, config()).unwrap();
     all(&store);
     drop(store);
-    stage("opened and dropped");
+    stage("opened and dropped", &entropy);
     let late = std::fs::read(&log).unwrap();
     std::fs::write(&log, early).unwrap();
     let refused = Store::open(&dir, config()).unwrap_err();
     assert!(matches!(refused, OpenError::LogRolledBack { .. }), "{refused:?}");
     std::fs::write(&log, late).unwrap();
-    stage("refused");
+    stage("refused", &entropy);
     Box::leak(kept(keeper, &place));
-    stage("kept");
+    stage("kept", &entropy);
 }
 
 /// A copy of the second root secret, or of its part in the key file, that nobody wipes.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what a draw leaves on the stack is masked; the bytes themselves stand only where they were asked for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 
 use batpak_store::crypto::{Entropy, EntropyError};
 
@@ -11,12 +11,13 @@ const MASK: u8 = 0xA5;
 #[derive(Debug)]
 pub struct Seeded {
     seed: [u8; 32],
-    draws: AtomicU64,
+    /// The length of each draw so far.
+    lens: Mutex<Vec<usize>>,
 }
 
 impl Seeded {
     pub fn new(seed: u64) -> Self {
-        Self { seed: *blake3::hash(&seed.to_le_bytes()).as_bytes(), draws: AtomicU64::new(0) }
+        Self { seed: *blake3::hash(&seed.to_le_bytes()).as_bytes(), lens: Mutex::default() }
     }
 
     /// The bytes of a draw, each masked.
@@ -24,6 +25,11 @@ impl Seeded {
         let mut bytes = vec![0; len];
         blake3::Hasher::new_keyed(&self.seed).update(&draw.to_le_bytes()).finalize_xof().fill(&mut bytes);
         bytes
+    }
+
+    /// Number and length of each draw so far.
+    pub fn draws(&self) -> Vec<(u64, usize)> {
+        (0..).zip(self.lens.lock().unwrap().iter().copied()).collect()
     }
 
     /// The bytes of a draw, for the process that searches.
@@ -34,8 +40,11 @@ impl Seeded {
 
 impl Entropy for Seeded {
     fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
-        let draw = self.draws.fetch_add(1, Ordering::Relaxed);
-        println!("drew {draw} {}", out.len());
+        let draw = {
+            let mut lens = self.lens.lock().unwrap();
+            lens.push(out.len());
+            lens.len() as u64 - 1
+        };
         let masked = self.masked(draw, out.len());
         for (out, masked) in out.iter_mut().zip(masked) {
             *out = masked ^ MASK;

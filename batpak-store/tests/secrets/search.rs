@@ -15,7 +15,7 @@ use crate::{
     subject::{KEEPER, Keeper, PLACE, SEED},
 };
 
-const PIECE: usize = 1 << 20;
+pub const PIECE: usize = 1 << 20;
 const SEED_OF_ALL: u64 = 0x5EED;
 
 /// A point at which the child stands still, and what it drew up to there.
@@ -40,7 +40,7 @@ impl Child {
     pub fn start(keeper: Keeper) -> Self {
         let place = tempfile::tempdir().unwrap();
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["subject", "--exact", "--nocapture"])
+            .args(["memory::subject", "--exact", "--nocapture"])
             .env(PLACE, place.path())
             .env(SEED, SEED_OF_ALL.to_string())
             .env(KEEPER, format!("{keeper:?}"))
@@ -65,8 +65,8 @@ impl Child {
                 }
                 Some(("store", store)) => self.store = Some(store.parse().unwrap()),
                 Some(("stage", name)) => {
-                    let store = self.store.unwrap();
-                    return Some(Stage { name: name.into(), seed: SEED_OF_ALL, store, draws: self.draws.clone() });
+                    let (store, draws) = (self.store.unwrap(), std::mem::take(&mut self.draws));
+                    return Some(Stage { name: name.into(), seed: SEED_OF_ALL, store, draws });
                 }
                 _ => {}
             }
@@ -127,21 +127,16 @@ fn search_map(memory: &File, start: u64, end: u64, needles: &Needles, found: &mu
     Ok(at.min(end) - start)
 }
 
-fn search_piece(piece: &[u8], needles: &Needles, found: &mut [bool]) {
+/// Marks the needles that a piece of bytes holds.
+pub fn search_piece(piece: &[u8], needles: &Needles, found: &mut [bool]) {
     // By the first byte, so that an unoptimised build gets through.
     let mut by_first = vec![Vec::new(); 256];
     for (n, (_, needle)) in needles.0.iter().enumerate() {
         by_first[usize::from(needle[0])].push(n);
     }
     for (at, byte) in piece.iter().enumerate() {
-        let candidates = &by_first[usize::from(*byte)];
-        if candidates.is_empty() {
-            continue;
-        }
-        for n in candidates {
-            if piece[at..].starts_with(&needles.0[*n].1) {
-                found[*n] = true;
-            }
+        for n in &by_first[usize::from(*byte)] {
+            found[*n] |= piece[at..].starts_with(&needles.0[*n].1);
         }
     }
 }
