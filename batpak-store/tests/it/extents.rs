@@ -1,4 +1,5 @@
-//! Extents that no image names: removed by a writer's open once both copies are whole, and their numbers never used again.
+//! Extents: those that no image names are removed once both copies are whole, their numbers never used again; those that are damaged are
+//! healed from their own second copy, or their keys are lost.
 
 use std::sync::{
     Arc, Mutex,
@@ -6,7 +7,8 @@ use std::sync::{
 };
 
 use batpak_store::{
-    Durability, EventId, Granularity, Payload, Selector, ShredError, Store, VerifyOptions,
+    AppendError, Durability, EventId, Granularity, Payload, Selector, ShredError, Store, VerifyOptions,
+    keyset::Finding,
     segment::{DiskOp, MemoryDisk},
 };
 
@@ -148,4 +150,55 @@ fn extents_are_swept_after_both_copies_are_whole_whatever_cuts_the_open() {
         cuts += 1;
     }
     assert!(cuts > 10, "{cuts}");
+}
+
+#[test]
+fn extent_that_is_damaged_once_is_healed_and_twice_has_lost_its_keys() {
+    let place = Place::memory();
+    let store = place.create();
+    let payload = |n: u32| n.to_le_bytes();
+    let names: Vec<String> = (0..EVENTS).map(|n| format!("e{n}")).collect();
+    let payloads: Vec<_> = (0..EVENTS).map(payload).collect();
+    let events: Vec<_> = (names.iter().zip(&payloads))
+        .map(|(name, payload)| event(name, payload).durability(Durability::Buffered))
+        .collect();
+    events.chunks(50).for_each(|batch| drop(store.append_batch(batch).unwrap()));
+    let victims: Vec<_> = names.iter().step_by(5).cloned().map(Selector::Entity).collect();
+    store.shred(&victims, 0, "").unwrap();
+    store.close().unwrap();
+    let path = place.dir().join("extents").join(&numbered(&[1])[0]);
+    let whole = place.read(&path);
+    let of = |store: &Store, entity: &str| store.latest(entity).unwrap().unwrap().payload;
+    // A header, then the same region twice.
+    let halves = [200, whole.len() / 2 + 200];
+    for damaged in halves {
+        let mut bytes = whole.clone();
+        bytes[damaged] ^= 4;
+        place.put(&path, &bytes);
+        for store in [place.reader(), place.open()] {
+            assert_eq!(store.open_report().keyset, [Finding::BlobDamaged { extent: 1, page: 1 }]);
+            assert_eq!(of(&store, "e7").open().unwrap().as_ref(), payload(7));
+        }
+    }
+    // The next new extent is written from the half that reads.
+    let store = place.open();
+    store.rekey().unwrap();
+    assert_eq!(extents(&place), numbered(&[2]));
+    store.close().unwrap();
+    let store = place.open();
+    assert!(store.open_report().clean && store.open_report().keyset.is_empty());
+    store.close().unwrap();
+    let path = place.dir().join("extents").join(&numbered(&[2])[0]);
+    let mut bytes = place.read(&path);
+    halves.into_iter().for_each(|damaged| bytes[damaged] ^= 4);
+    place.put(&path, &bytes);
+    let store = place.open();
+    assert_eq!(store.open_report().keyset, [Finding::PageLost { extent: 2, page: 1 }]);
+    assert!(matches!(of(&store, "e7"), Payload::KeyLost(_)));
+    assert!(matches!(of(&store, "e5"), Payload::Shredded(_)), "what the log says was shredded is not lost");
+    assert!(matches!(store.append(&event("e7", b"x")), Err(AppendError::KeyLost { .. })));
+    store.append(&event("another", b"x")).unwrap();
+    store.readmit(&Selector::Entity("e7".into())).unwrap();
+    store.append(&event("e7", b"again")).unwrap();
+    assert_eq!(of(&store, "e7").open().unwrap().as_ref(), b"again");
 }

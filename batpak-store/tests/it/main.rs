@@ -10,6 +10,7 @@ mod creation;
 mod disk_full;
 mod extents;
 mod fence;
+mod findings;
 mod flips;
 mod follow;
 mod forged;
