@@ -22,6 +22,7 @@ mod log_refusals;
 mod mismatches;
 mod model;
 mod processes;
+mod provider_cuts;
 mod provider_product;
 mod providers;
 mod read_only;
