@@ -330,3 +330,60 @@ pub enum RecordError {
         version: u8,
     },
 }
+
+/// Bytes that are no certificate, or a certificate that cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateFormatError {
+    /// The first bytes are not the magic of a certificate.
+    #[error("not a certificate: the magic is missing")]
+    BadMagic,
+    /// The bytes end inside a field.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// Runs of key ids are unsorted, overlap, are empty or pass the end of a page.
+    #[error("runs of key ids must be sorted, disjoint and within a page")]
+    KeyRuns,
+    /// A field holds a value that the encoder never writes.
+    #[error("the certificate is not canonical")]
+    NotCanonical,
+    /// The reference is not UTF-8.
+    #[error("the reference in the certificate is not utf-8")]
+    NotUtf8,
+    /// Runs of positions are unsorted, overlap, are empty or could be one.
+    #[error("runs of positions must be sorted, disjoint and apart")]
+    PositionRuns,
+    /// A text, key scope, section or list is longer than its cap.
+    #[error("a field of {len} is above its cap of {max}")]
+    TooLong {
+        /// Its length: bytes of a text, key scope or section, elements of a list.
+        len: usize,
+        /// Its cap.
+        max: usize,
+    },
+    /// A required section is not known to this version.
+    #[error("unknown required section {tag} of the certificate")]
+    UnknownRequiredSection {
+        /// The section's tag.
+        tag: u16,
+    },
+    /// The version is not known.
+    #[error("unknown certificate version {version}")]
+    UnknownVersion {
+        /// The version found.
+        version: u16,
+    },
+}
+
+impl From<RecordError> for CertificateFormatError {
+    /// Takes the refusal of a part that certificates share with records.
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Codec(error) => Self::Codec(error),
+            RecordError::KeyRuns => Self::KeyRuns,
+            RecordError::NotUtf8 => Self::NotUtf8,
+            RecordError::TooLong { len, max } => Self::TooLong { len, max },
+            _ => Self::NotCanonical,
+        }
+    }
+}

@@ -52,6 +52,7 @@ pub mod layout;
 
 mod aad;
 mod causes;
+mod certificate;
 mod content;
 mod coordinate;
 mod edge;
@@ -75,13 +76,18 @@ mod time;
 
 pub use aad::{AAD_VERSION, aad};
 pub use causes::{CAUSES_MAX, Cause, Causes};
+pub use certificate::{
+    CERTIFICATE_LIST_MAX, CERTIFICATE_MAGIC, CERTIFICATE_SECTION_BYTES_MAX, CERTIFICATE_SECTIONS_MAX,
+    CERTIFICATE_VERSION, Certificate, CertificateHash, CertificateSection, CertifiedEvent, CertifiedTarget,
+    CertifiedWorth, KeyCommitment, PositionRun,
+};
 pub use content::ContentType;
 pub use coordinate::{Coordinate, NAME_BYTES_MAX, SYSTEM_ENTITY, SYSTEM_SCOPE};
 pub use edge::{EdgeSource, EventEdges};
 pub use encryption::{KeyId, PayloadEncryption};
 pub use error::{
-    CausesError, CodecError, CoordinateError, FooterError, FrameError, IdError, KindError, NamePart, RecordError,
-    SegmentHeaderError, TagsError,
+    CausesError, CertificateFormatError, CodecError, CoordinateError, FooterError, FrameError, IdError, KindError,
+    NamePart, RecordError, SegmentHeaderError, TagsError,
 };
 pub use event::EventHeader;
 pub use footer::{

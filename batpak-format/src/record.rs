@@ -15,6 +15,7 @@ pub use destruction::{
     KEY_RUNS_MAX, KeyLossAccepted, KeyRun, Rekeyed, RollbackAccepted, RolledBack, SHRED_TARGETS_MAX, ScopeHeld,
     ScopeReadmitted, ScopeReleased, ShredCompleted, ShredIntent, ShredTarget,
 };
+pub(crate) use destruction::{put_runs, read_runs, read_scope};
 pub use genesis::Genesis;
 pub use other::{BYPASS_GATES_MAX, Bypass, Checkpoint, Denial, Tombstone};
 
@@ -147,17 +148,17 @@ fn capped(len: usize, max: usize) -> Result<usize, RecordError> {
 }
 
 /// Appends a text with its length, u16.
-fn put_text(out: &mut Vec<u8>, text: &str, max: usize) -> Result<(), RecordError> {
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str, max: usize) -> Result<(), RecordError> {
     put_short(out, text.as_bytes(), max)
 }
 
-fn read_text(reader: &mut Reader<'_>, max: usize) -> Result<String, RecordError> {
+pub(crate) fn read_text(reader: &mut Reader<'_>, max: usize) -> Result<String, RecordError> {
     let bytes = read_short(reader, max)?;
     Ok(std::str::from_utf8(bytes).map_err(|_| RecordError::NotUtf8)?.to_owned())
 }
 
 /// Appends bytes with their length, u16.
-fn put_short(out: &mut Vec<u8>, bytes: &[u8], max: usize) -> Result<(), RecordError> {
+pub(crate) fn put_short(out: &mut Vec<u8>, bytes: &[u8], max: usize) -> Result<(), RecordError> {
     let len = u16::try_from(capped(bytes.len(), max)?).expect("every cap of a short field is below 65,536");
     put_u16(out, len);
     put_bytes(out, bytes);
@@ -170,23 +171,23 @@ fn read_short<'a>(reader: &mut Reader<'a>, max: usize) -> Result<&'a [u8], Recor
 }
 
 /// Appends a count, u32.
-fn put_count(out: &mut Vec<u8>, count: usize, max: usize) -> Result<(), RecordError> {
+pub(crate) fn put_count(out: &mut Vec<u8>, count: usize, max: usize) -> Result<(), RecordError> {
     put_u32(out, u32::try_from(capped(count, max)?).expect("every cap of a list is below 2^32"));
     Ok(())
 }
 
 /// Reads a count of elements, each of at least `element_len` bytes, for which the bytes are there.
-fn read_count(reader: &mut Reader<'_>, element_len: usize, max: usize) -> Result<usize, RecordError> {
+pub(crate) fn read_count(reader: &mut Reader<'_>, element_len: usize, max: usize) -> Result<usize, RecordError> {
     capped(reader.count(element_len)?, max)
 }
 
 /// Appends an optional u64: a byte 0 or 1, then the value or zero.
-fn put_optional(out: &mut Vec<u8>, value: Option<u64>) {
+pub(crate) fn put_optional(out: &mut Vec<u8>, value: Option<u64>) {
     out.push(u8::from(value.is_some()));
     put_bytes(out, &value.unwrap_or(0).to_le_bytes());
 }
 
-fn read_optional(reader: &mut Reader<'_>) -> Result<Option<u64>, RecordError> {
+pub(crate) fn read_optional(reader: &mut Reader<'_>) -> Result<Option<u64>, RecordError> {
     match (reader.u8()?, reader.u64()?) {
         (0, 0) => Ok(None),
         (1, value) => Ok(Some(value)),

@@ -2,13 +2,15 @@
 //!
 //! Invariant: a constant that changes and a table that changes both fail here.
 
+mod certificate;
 mod records;
 
 use batpak_format::layout::*;
 use batpak_format::{
-    AAD_VERSION, BYPASS_GATES_MAX, CAUSES_MAX, ContentType, EventKind, FOOTER_MAGIC, FOOTER_ROW_LEN,
-    FOOTER_SECTIONS_MAX, FOOTER_TRAILER_LEN, FOOTER_VERSION, FooterBuilder, Frame, KEY_RUNS_MAX, KEY_SCOPE_BYTES_LIMIT,
-    NAME_BYTES_MAX, RECORD_TEXT_BYTES_MAX, REFERENCE_BYTES_MAX, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SEGMENT_MAGIC,
+    AAD_VERSION, BYPASS_GATES_MAX, CAUSES_MAX, CERTIFICATE_LIST_MAX, CERTIFICATE_SECTION_BYTES_MAX,
+    CERTIFICATE_SECTIONS_MAX, ContentType, EventKind, FOOTER_MAGIC, FOOTER_ROW_LEN, FOOTER_SECTIONS_MAX,
+    FOOTER_TRAILER_LEN, FOOTER_VERSION, FooterBuilder, Frame, KEY_RUNS_MAX, KEY_SCOPE_BYTES_LIMIT, NAME_BYTES_MAX,
+    RECORD_TEXT_BYTES_MAX, REFERENCE_BYTES_MAX, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SEGMENT_MAGIC,
     SEGMENT_REQUIRED_FLAGS_KNOWN, SEGMENT_VERSION, SHRED_TARGETS_MAX, SUMMARY_LEN, TAG_BYTES_MAX, TAGS_MAX, aad,
     chain_hash, merkle_leaf,
 };
@@ -100,6 +102,9 @@ fn caps_are_those_of_the_code() {
             ("SHRED_TARGETS_MAX", SHRED_TARGETS_MAX as u64),
             ("KEY_RUNS_MAX", KEY_RUNS_MAX as u64),
             ("BYPASS_GATES_MAX", BYPASS_GATES_MAX as u64),
+            ("CERTIFICATE_LIST_MAX", CERTIFICATE_LIST_MAX as u64),
+            ("CERTIFICATE_SECTIONS_MAX", CERTIFICATE_SECTIONS_MAX as u64),
+            ("CERTIFICATE_SECTION_BYTES_MAX", CERTIFICATE_SECTION_BYTES_MAX as u64),
         ],
     );
 }
@@ -409,6 +414,6 @@ fn content_types_are_those_of_the_code() {
 
 #[test]
 fn keyset_formats_are_named_where_they_stand() {
-    let (_, place) = FORMAT_MD.split_once("## 9. Keyset image, extents and key file").unwrap();
+    let (_, place) = FORMAT_MD.split_once("## 10. Keyset image, extents and key file").unwrap();
     assert!(place.contains("`batpak-keyset/FORMAT.md`"));
 }

@@ -13,6 +13,7 @@ use batpak_format::{
     SEGMENT_HEADER_LEN, SegmentHeader, SegmentHeaderError,
 };
 
+use crate::certificate::certificates;
 use crate::samples::{LOG_LEN, SECTION_UNKNOWN, SEED, footers, frames, records, segment_header};
 
 fn folder() -> PathBuf {
@@ -23,6 +24,8 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = frames();
     all.push(("segment-header", segment_header().encode().to_vec()));
     all.extend(footers());
+    let certificates = certificates().into_iter();
+    all.extend(certificates.map(|(name, certificate)| (name, certificate.encode().unwrap())));
     all.extend(records().into_iter().map(|(name, record)| (name, record.encode().unwrap())));
     all
 }

@@ -8,6 +8,8 @@
 mod allocation;
 /// Sizes above their caps are refused.
 mod caps;
+/// Certificates: samples, round trips, hostile bytes.
+mod certificate;
 /// Round trips, canonical forms, hostile bytes.
 mod codec;
 /// `FORMAT.md` says what the code does.

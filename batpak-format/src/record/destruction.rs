@@ -289,11 +289,11 @@ impl Rekeyed {
     }
 }
 
-fn read_scope(reader: &mut Reader<'_>) -> Result<Box<[u8]>, RecordError> {
+pub(crate) fn read_scope(reader: &mut Reader<'_>) -> Result<Box<[u8]>, RecordError> {
     Ok(read_short(reader, KEY_SCOPE_BYTES_LIMIT)?.into())
 }
 
-fn put_runs(out: &mut Vec<u8>, runs: &[KeyRun]) -> Result<(), RecordError> {
+pub(crate) fn put_runs(out: &mut Vec<u8>, runs: &[KeyRun]) -> Result<(), RecordError> {
     check_runs(runs)?;
     put_count(out, runs.len(), KEY_RUNS_MAX)?;
     for run in runs {
@@ -303,7 +303,7 @@ fn put_runs(out: &mut Vec<u8>, runs: &[KeyRun]) -> Result<(), RecordError> {
     Ok(())
 }
 
-fn read_runs(reader: &mut Reader<'_>) -> Result<Vec<KeyRun>, RecordError> {
+pub(crate) fn read_runs(reader: &mut Reader<'_>) -> Result<Vec<KeyRun>, RecordError> {
     let count = read_count(reader, RUN_LEN, KEY_RUNS_MAX)?;
     let mut runs = Vec::with_capacity(count);
     for _ in 0..count {
