@@ -3,6 +3,7 @@
 //! Invariant: a certificate has one encoding, so its hash names it; what a decoder takes, the encoder writes byte for byte.
 
 mod codec;
+mod events_hash;
 mod position;
 mod section;
 mod target;
@@ -14,6 +15,7 @@ use crate::id::StoreId;
 use crate::newtype::{byte_newtype, write_hex};
 use crate::time::Timestamp;
 
+pub use events_hash::EventsHasher;
 pub use position::PositionRun;
 pub use section::{CERTIFICATE_SECTION_BYTES_MAX, CERTIFICATE_SECTIONS_MAX, CertificateSection};
 pub use target::{CertifiedTarget, KeyCommitment};

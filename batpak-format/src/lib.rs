@@ -79,7 +79,7 @@ pub use causes::{CAUSES_MAX, Cause, Causes};
 pub use certificate::{
     CERTIFICATE_LIST_MAX, CERTIFICATE_MAGIC, CERTIFICATE_SECTION_BYTES_MAX, CERTIFICATE_SECTIONS_MAX,
     CERTIFICATE_VERSION, Certificate, CertificateHash, CertificateSection, CertifiedEvent, CertifiedTarget,
-    CertifiedWorth, KeyCommitment, PositionRun,
+    CertifiedWorth, EventsHasher, KeyCommitment, PositionRun,
 };
 pub use content::ContentType;
 pub use coordinate::{Coordinate, NAME_BYTES_MAX, SYSTEM_ENTITY, SYSTEM_SCOPE};

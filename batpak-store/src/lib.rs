@@ -43,11 +43,12 @@ pub use batpak_keyset as keyset;
 pub use batpak_segment as segment;
 
 pub use batpak_format::{
-    Cause, Causes, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, StoreId,
-    Tags, Timestamp,
+    Cause, Causes, Certificate, CertificateHash, CertifiedWorth, ChainHash, ContentType, Coordinate, EventHash,
+    EventHeader, EventId, EventKind, KeyId, StoreId, Tags, Timestamp,
 };
 pub use batpak_keyset::{Granularity, ProviderKind};
 
+pub use certificate::{CertificateError, CertificateField, CertificateFinding, CertificateReport};
 pub use config::{Clock, Config, Durability, Encryption, SEGMENT_BYTES_LIMIT, SEGMENT_BYTES_MIN, SystemClock};
 pub use error::{AppendError, OpenError, PublishError, ReadError};
 pub use event::{Event, NewEvent, Payload, Receipt, Repeat, ShredProof};
@@ -72,6 +73,7 @@ pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport};
 mod accept;
 mod append;
 mod causality;
+mod certificate;
 mod close;
 mod commit;
 mod config;

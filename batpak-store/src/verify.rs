@@ -4,7 +4,10 @@
 //! Invariants: it trusts no index: it reads the segments in order. Without keys it shows as much as anyone can show who has only a
 //! copy of the log.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use batpak_format::{
     ChainHash, EventId, Frame, FrameError, Record, SEGMENT_HEADER_LEN, SegmentHeader, chain_hash, entity_root,
@@ -146,12 +149,23 @@ impl Store {
     /// # Errors
     /// [`ReadError::Disk`] when the log cannot be read.
     pub fn verify(&self, options: VerifyOptions, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, ReadError> {
+        self.verify_until(options, &mut |_| ControlFlow::Continue(()), progress)
+    }
+
+    /// Verifies the log from its first byte, and hands out each frame once it was looked at, until it is told to stop.
+    pub(crate) fn verify_until(
+        &self,
+        options: VerifyOptions,
+        look: &mut dyn FnMut(&Frame<'_>) -> ControlFlow<()>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<VerifyReport, ReadError> {
         self.refresh()?;
         if let Ok(writer) = self.writer() {
             // What is in the write buffer belongs to the log; if it cannot be written, the end shows it.
             drop(writer.pipeline.drain());
         }
-        let mut verifier = Verifier { store: self, options, walk: Walk::default(), report: VerifyReport::default() };
+        let (walk, report) = (Walk::default(), VerifyReport::default());
+        let mut verifier = Verifier { store: self, options, look, walk, report };
         let visible = self.view().visible();
         let mut segment = FIRST_SEGMENT;
         while verifier.walk.position < visible && verifier.segment(segment, visible, progress)? {
@@ -170,11 +184,14 @@ struct Walk {
     chain: Option<ChainHash>,
     heads: HashMap<Box<str>, (u64, ChainHash)>,
     ids: HashSet<EventId>,
+    /// Whoever looks at the frames has seen enough.
+    enough: bool,
 }
 
 struct Verifier<'a> {
     store: &'a Store,
     options: VerifyOptions,
+    look: &'a mut dyn FnMut(&Frame<'_>) -> ControlFlow<()>,
     walk: Walk,
     report: VerifyReport,
 }
@@ -198,7 +215,7 @@ impl Verifier<'_> {
         )
         .map_err(|why| scan_refused(why, &path))?;
         let mut good = true;
-        while self.walk.position < visible {
+        while self.walk.position < visible && !self.walk.enough {
             match scanner.next().map_err(|why| scan_refused(why, &path))? {
                 ScanItem::Frame { offset, frame } => self.frame(number, offset, &frame)?,
                 ScanItem::Bad { offset, error } if !is_footer(&*file, offset) => {
@@ -215,11 +232,11 @@ impl Verifier<'_> {
         let end = scanner.offset();
         self.report.bytes += end;
         self.walk.offset = end;
-        if good && number < self.store.active_segment() {
+        if good && !self.walk.enough && number < self.store.active_segment() {
             self.footer(number, &*file, end).map_err(refused)?;
         }
         progress(self.walk.position);
-        Ok(good)
+        Ok(good && !self.walk.enough)
     }
 
     fn header(&mut self, number: u64, file: &dyn DiskFile) -> std::io::Result<()> {
@@ -280,7 +297,9 @@ impl Verifier<'_> {
         self.walk.heads.insert(header.entity().into(), (header.revision(), header.chain_hash()));
         self.walk.chain = Some(header.chain_hash());
         self.walk.position += 1;
-        self.payload(segment, offset, frame)
+        self.payload(segment, offset, frame)?;
+        self.walk.enough = (self.look)(frame).is_break();
+        Ok(())
     }
 
     fn payload(&mut self, segment: u64, offset: u64, frame: &Frame<'_>) -> Result<(), ReadError> {
@@ -316,7 +335,7 @@ impl Verifier<'_> {
     fn finish(&mut self, segment: u64, visible: u64) {
         self.report.chain_hash = self.walk.chain;
         let found = self.walk.position;
-        if found < visible {
+        if found < visible && !self.walk.enough {
             self.problem(segment, self.walk.offset, ProblemKind::End { expected: visible, found });
         }
     }

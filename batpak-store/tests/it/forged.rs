@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Puts a frame behind the last one of a store that was not closed; the store's own clear or sealed form is up to the caller.
-fn forge(place: &Place, encryption: Option<PayloadEncryption>) -> EventId {
+pub fn forge(place: &Place, encryption: Option<PayloadEncryption>) -> EventId {
     let info = batpak_store::Store::inspect(place.dir(), &*place.disk).unwrap();
     forge_behind(place, "forged", (entity_root(info.store, "forged"), 0), encryption)
 }

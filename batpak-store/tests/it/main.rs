@@ -6,6 +6,8 @@ mod kit;
 mod accept;
 mod between;
 mod causality;
+mod certificate;
+mod certificate_findings;
 mod creation;
 mod disk_full;
 mod extents;
