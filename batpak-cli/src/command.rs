@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::accept::Accept;
 use crate::append::Append;
+use crate::certificate::CertificateVerb;
 use crate::demo::Demo;
 use crate::get::Get;
 use crate::graph::GraphVerb;
@@ -22,7 +23,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
-     verification failed
+     verification failed, no such shred, certificate changed or not borne out
   2  the command or its input is wrong: malformed id, kind or import line, payload too large,
      shred without --yes, or by what the store has no keys for
   3  the store or the disk refused
@@ -45,7 +46,7 @@ With --json:
 Exit codes:
   0  done
   1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
-     verification failed
+     verification failed, no such shred, certificate changed or not borne out
   2  the command or its input is wrong: malformed id, kind or import line, payload too large,
      shred without --yes, or by what the store has no keys for
   3  the store or the disk refused
@@ -79,6 +80,7 @@ pub enum Verb {
     Stats(Stats),
     Graph(GraphVerb),
     Shred(Shred),
+    Certificate(CertificateVerb),
     Readmit(Readmit),
     Accept(Accept),
     Demo(Demo),

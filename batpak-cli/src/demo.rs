@@ -13,7 +13,7 @@ use batpak_store::{Config, Encryption, Event, Granularity, KeyFile, Query, Store
 use clap::Args;
 use serde::Serialize;
 
-use self::shred::{Shredded, most_events};
+use self::shred::{CERTIFICATE, Shredded, most_events};
 use crate::{
     error::CliError,
     import::{Counts, git, history::Repository, jsonl},
@@ -31,7 +31,7 @@ const BUNDLED: &str = include_str!("../demo/history.jsonl");
 
 const ABOUT: &str = "\
 Import a history into a fresh sealed store, read it, verify it, shred the author with the most
-events, verify it again, and say how fast
+events, certify that, verify it again, and say how fast
 
 The history is that of the git repository that the command stands in, else a small bundled one.
 The store goes into a temporary folder, which is removed at the end, or into DIR with --keep
@@ -257,6 +257,7 @@ impl DemoLine {
         writeln!(out, "  batpak read {kept}/store --reverse --limit 3")?;
         if let Some(shred) = &self.shred {
             writeln!(out, "  batpak read {kept}/store --entity {} --json --limit 3", shred.entity)?;
+            writeln!(out, "  batpak certificate verify {kept}/{CERTIFICATE} {kept}/store")?;
         }
         writeln!(out, "  batpak verify {kept}/store --no-keys")?;
         writeln!(out, "  batpak stats {kept}/store")

@@ -5,10 +5,10 @@
 use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use batpak_graph::GraphError;
-use batpak_store::{AppendError, EventId, OpenError, ReadError, ShredError};
+use batpak_store::{AppendError, CertificateError, EventId, OpenError, ReadError, ShredError};
 use serde_json::{Map, Value};
 
-use crate::import::ImportError;
+use crate::{import::ImportError, output::counted};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,24 @@ pub enum CliError {
     /// A shred or a readmission was refused.
     #[error("{}", chain(.0))]
     Shred(Box<ShredError>),
+    /// No shred is on record.
+    #[error("no shred is on record")]
+    NoShred,
+    /// The certificate of a shred could not be issued.
+    #[error("{}", chain(.0))]
+    Certificate(Box<CertificateError>),
+    /// A file is no certificate.
+    #[error("{} is no certificate: {why}", path.display())]
+    NoCertificate { path: PathBuf, why: String },
+    /// What stands in a certificate does not agree with itself.
+    #[error(
+        "{} was changed after it was issued: its hash is {found} and it states {stated}, or a name, count or time in it is another",
+        path.display()
+    )]
+    CertificateChanged { path: PathBuf, stated: String, found: String },
+    /// The log does not say what the certificate says.
+    #[error("the certificate does not hold: {}", counted(*findings as u64, "finding", "findings"))]
+    CertificateFails { findings: usize },
     /// An import stopped.
     #[error(transparent)]
     Import(Box<ImportError>),
@@ -132,16 +150,21 @@ impl CliError {
             | Self::NoPath { .. }
             | Self::CutNotClosed(_)
             | Self::CausesFaulty { .. }
+            | Self::NoShred
+            | Self::CertificateChanged { .. }
+            | Self::CertificateFails { .. }
             | Self::NotSound { .. }
             | Self::NotSoundToOpen { .. } => Exit::No,
             Self::Command(_)
             | Self::Flags(_)
             | Self::PassphraseUnset { .. }
             | Self::PassphraseNeeded
+            | Self::NoCertificate { .. }
             | Self::KeyFileNeeded => Exit::Usage,
             Self::Open { source, .. } => open_exit(source),
             Self::Append(error) => append_exit(error),
             Self::Shred(error) => shred_exit(error),
+            Self::Certificate(error) => certificate_exit(error),
             Self::Import(error) => error.exit(),
             Self::ProviderUnknown
             | Self::Input { .. }
@@ -182,6 +205,12 @@ impl From<ReadError> for CliError {
 impl From<ShredError> for CliError {
     fn from(error: ShredError) -> Self {
         Self::Shred(Box::new(error))
+    }
+}
+
+impl From<CertificateError> for CliError {
+    fn from(error: CertificateError) -> Self {
+        Self::Certificate(Box::new(error))
     }
 }
 
@@ -239,6 +268,16 @@ fn shred_exit(error: &ShredError) -> Exit {
         | ShredError::ReferenceTooLong { .. }
         | ShredError::Reserved
         | ShredError::WrongGranularity { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+/// Returns the exit code of a certificate that was not issued.
+const fn certificate_exit(error: &CertificateError) -> Exit {
+    match error {
+        CertificateError::NoIntent { .. } | CertificateError::Pending { .. } | CertificateError::Unsound { .. } => {
+            Exit::No
+        }
         _ => Exit::Refused,
     }
 }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod append;
+mod certificate;
 mod command;
 mod demo;
 mod durability;
@@ -67,6 +68,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         Verb::Stats(verb) => verb.run(&cli.keys, output),
         Verb::Graph(verb) => verb.run(&cli.keys, output),
         Verb::Shred(verb) => verb.run(&cli.keys, output),
+        Verb::Certificate(verb) => verb.run(output),
         Verb::Readmit(verb) => verb.run(&cli.keys, output),
         Verb::Accept(verb) => verb.run(&cli.keys, output),
         Verb::Demo(verb) => verb.run(&cli.keys, output),

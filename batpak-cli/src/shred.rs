@@ -4,10 +4,11 @@
 
 use std::{io, path::PathBuf};
 
-use batpak_store::{Durability, EventId, ShredError, Store, StoreInfo, format::REFERENCE_BYTES_MAX};
+use batpak_store::{CertificateHash, Durability, EventId, ShredError, Store, StoreInfo, format::REFERENCE_BYTES_MAX};
 use clap::Args;
 
 use crate::{
+    certificate::{Reserved, hash_of, issue},
     error::CliError,
     open::Keys,
     output::{Output, Shown},
@@ -66,6 +67,10 @@ pub struct Shred {
     /// Shred; there is no way back
     #[arg(long)]
     yes: bool,
+
+    /// Write the certificate of the shred into this file, which must be new
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    certificate: Option<PathBuf>,
 }
 
 impl Shred {
@@ -89,10 +94,15 @@ impl Shred {
         // That nobody reads the plan does not take back the --yes, so the shred goes first and the refusal of the output after it.
         let said = if output.is_json() { output.show(&plan) } else { plan.human(&mut io::stderr()).or(Ok(())) };
         let selectors: Vec<_> = named.iter().map(Named::selector).collect();
+        // A file that cannot be made is refused before anything is destroyed.
+        let certificate = self.certificate.as_deref().map(Reserved::new).transpose()?;
         let shredding = store.shred(&selectors, self.reason, &self.reference)?;
+        let certified = certificate.map(|file| certify(&store, shredding.intent, file)).transpose();
         store.close()?;
         said?;
-        output.show(&done::DoneLine::from(&shredding))
+        let hash = certified.as_ref().ok().copied().flatten();
+        output.show(&done::DoneLine::new(&shredding, hash))?;
+        certified.map(|_| ())
     }
 
     fn named(&self) -> Result<Vec<Named>, CliError> {
@@ -105,6 +115,13 @@ impl Shred {
         }
         Ok(named)
     }
+}
+
+/// Issues the certificate of a shred into its file.
+fn certify(store: &Store, intent: u64, file: Reserved) -> Result<CertificateHash, CliError> {
+    let certificate = issue(store, intent)?;
+    file.write(&certificate)?;
+    hash_of(&certificate)
 }
 
 /// Counts what is named, unless the store cannot shred by it.

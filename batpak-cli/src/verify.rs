@@ -56,7 +56,7 @@ impl Verify {
 }
 
 /// Turns an open that failed on damage into the answer of a verification.
-fn not_sound(error: CliError) -> CliError {
+pub fn not_sound(error: CliError) -> CliError {
     match error {
         CliError::Open { source, .. } if is_damage(&source) => CliError::NotSoundToOpen { source },
         other => other,

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::{Step, verify};
 use crate::{
+    certificate::{self, Reserved},
     error::CliError,
     open::{open_without_keys, refused},
     output::counted,
@@ -22,6 +23,8 @@ use crate::{
 
 /// What the demo writes into the store as the reference of its shred.
 const REFERENCE: &str = "batpak demo";
+/// The file of the certificate, beside the store.
+pub const CERTIFICATE: &str = "certificate.json";
 
 /// What became of the entity that was shredded, and of the others.
 #[derive(Debug, Serialize)]
@@ -34,6 +37,7 @@ pub struct Shredded {
     open: u64,
     verify: Step,
     verify_without_keys: Step,
+    certificate: String,
     #[serde(skip)]
     destruction: Destruction,
 }
@@ -45,6 +49,9 @@ impl Shredded {
         let started = Instant::now();
         let shredding = store.shred(&[Selector::Entity(entity.clone())], 1, REFERENCE)?;
         let seconds = started.elapsed().as_secs_f64();
+        let issued = certificate::issue(&store, shredding.intent)?;
+        let file = dir.with_file_name(CERTIFICATE);
+        Reserved::new(&file)?.write(&issued)?;
         store.close()?;
 
         let store = Store::open_read_only(dir, sealed()).map_err(refused(dir))?;
@@ -56,6 +63,9 @@ impl Shredded {
                 _ => {}
             }
         }
+        let keyless = open_without_keys(dir)?;
+        let checked = certificate::check(&keyless, &certificate::read(&file)?)?;
+        checked.verdict()?;
         Ok(Self {
             entity,
             seconds,
@@ -64,7 +74,8 @@ impl Shredded {
             shredded,
             open,
             verify: verify(&store, VerifyOptions::full())?,
-            verify_without_keys: verify(&open_without_keys(dir)?, VerifyOptions::without_keys())?,
+            verify_without_keys: verify(&keyless, VerifyOptions::without_keys())?,
+            certificate: checked.hash,
             destruction: shredding.destruction,
         })
     }
@@ -77,7 +88,9 @@ impl Shredded {
         let events = counted(self.shredded, "event", "events");
         writeln!(out, "  {:<15} {events} read as shredded, {} still open", "", self.open)?;
         writeln!(out, "  {:<15} {}", "", worth(self.destruction))?;
-        writeln!(out, "  {:<15} with keys, and without any", "still verifies")
+        writeln!(out, "  {:<15} with keys, and without any", "still verifies")?;
+        let hash = self.certificate.get(..16).unwrap_or_default();
+        writeln!(out, "  {:<15} {hash}..., written, and checked against the log without any key", "certificate")
     }
 }
 

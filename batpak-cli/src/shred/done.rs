@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use batpak_store::{Destruction, Shredding};
+use batpak_store::{CertificateHash, Destruction, Shredding};
 use serde::Serialize;
 
 use crate::{
@@ -26,12 +26,14 @@ pub struct DoneLine {
     unreachable: u64,
     destruction: &'static str,
     old_copies_dead_from: Option<String>,
+    certificate: Option<String>,
     #[serde(skip)]
     worth: String,
 }
 
-impl From<&Shredding> for DoneLine {
-    fn from(shredding: &Shredding) -> Self {
+impl DoneLine {
+    /// Takes what was destroyed, and the hash of the certificate if one was written.
+    pub fn new(shredding: &Shredding, certificate: Option<CertificateHash>) -> Self {
         let (destruction, dead_from) = match shredding.destruction {
             Destruction::LiveFilesOnly => ("live_files_only", None),
             Destruction::OldCopiesDeadFrom(from) => ("old_copies_dead", Some(time::human(from))),
@@ -47,6 +49,7 @@ impl From<&Shredding> for DoneLine {
             destruction,
             old_copies_dead_from: dead_from,
             worth: worth(shredding.destruction),
+            certificate: certificate.map(|hash| hash.to_string()),
         }
     }
 }
@@ -74,6 +77,9 @@ impl Shown for DoneLine {
         if self.unreachable > 0 {
             let keys = counted(self.unreachable, "key", "keys");
             writeln!(out, "unreachable: {keys} that the keyset cannot read; a copy elsewhere may live on")?;
+        }
+        if let Some(hash) = &self.certificate {
+            writeln!(out, "certificate: {hash}")?;
         }
         writeln!(out, "destruction: {}", self.worth)
     }

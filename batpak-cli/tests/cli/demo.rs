@@ -31,6 +31,8 @@ fn demo_uses_the_bundled_history_where_no_repository_is() {
     assert!(text.stdout.contains("events/s") && text.stdout.contains("--keep"), "{}", text.stdout);
     let became = format!("{shredded} events read as shredded, {open} still open");
     assert!(text.stdout.contains(&became), "{}", text.stdout);
+    assert_eq!(shred["certificate"].as_str().map(str::len), Some(64));
+    assert!(text.stdout.contains("checked against the log without any key"), "{}", text.stdout);
     assert_eq!(text.stderr, "");
 }
 
@@ -63,6 +65,9 @@ fn demo_keeps_the_store_when_asked() {
         home.json(["read", "kept/store"]).iter().filter(|event| event["causes"].as_array().unwrap().len() == 2).count();
     assert!(merges > 5);
     assert!(!home.path("kept/store/key").exists());
+    assert!(text.stdout.contains("batpak certificate verify "), "{}", text.stdout);
+    let verdict = home.object(["certificate", "verify", "kept/certificate.json", "kept/store"]);
+    assert_eq!(verdict["holds"], true);
     home.fails(2, "not empty", &["demo", "--keep", "kept"]);
     home.fails(2, "key file of its own", &["demo", "--key-file", "k"]);
 }

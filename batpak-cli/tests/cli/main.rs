@@ -1,5 +1,6 @@
 //! Drives the real binary: each verb's answers, exit codes and JSON, and what it does with bad input.
 
+mod certificate;
 mod demo;
 mod git;
 mod graph;
