@@ -143,10 +143,11 @@ impl Certificate {
         self.targets.iter().map(CertifiedTarget::events).fold(0, u64::saturating_add)
     }
 
-    /// Returns how many keys were destroyed.
+    /// Returns how many keys of key scopes were destroyed; reserved leaves that no event names are not counted.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        self.targets.iter().flat_map(|target| &target.runs).map(|run| u64::from(run.count)).sum()
+        let scopes = self.targets.iter().filter(|target| !target.key_scope.is_empty());
+        scopes.map(CertifiedTarget::keys).fold(0, u64::saturating_add)
     }
 
     /// The bytes that the hash is taken over: all but the sections.

@@ -76,6 +76,7 @@ pub struct ScopeForm {
 pub struct TargetForm {
     pub name: Option<String>,
     pub key_scope: String,
+    pub keys: u64,
     pub key_ids: Vec<KeyRunForm>,
     pub events: u64,
     pub positions: Vec<PositionRunForm>,
@@ -223,6 +224,7 @@ impl TargetForm {
         Self {
             name: scope_name(&target.key_scope),
             key_scope: hex::written(&target.key_scope),
+            keys: target.keys(),
             key_ids: target.runs.iter().map(key_run).collect(),
             events: target.events(),
             positions: target.events.iter().map(position_run).collect(),

@@ -79,7 +79,9 @@ fn event(out: &mut dyn Write, what: &str, event: &EventForm) -> io::Result<()> {
 }
 
 fn scope(out: &mut dyn Write, target: &TargetForm) -> io::Result<()> {
-    let name = target.name.as_deref().unwrap_or("reserved keys that no event names");
+    let Some(name) = &target.name else {
+        return writeln!(out, "  and {} that were reserved and never used", counted(target.keys, "key", "keys"));
+    };
     let run = |run: &PositionRunForm| match run.count {
         1 => run.first.to_string(),
         count => format!("{} to {}", run.first, run.first.saturating_add(count - 1)),

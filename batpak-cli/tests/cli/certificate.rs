@@ -79,7 +79,10 @@ fn certificate_file_says_what_was_destroyed() {
     );
     assert_eq!((&written["reason"], &written["reference"]), (&json!(7), &json!("ticket 12")));
     assert_eq!((&written["keys"], &written["events"], &written["unreachable"]), (&json!(1), &json!(3), &json!(0)));
-    let [target] = written["key_scopes"].as_array().unwrap().as_slice() else { panic!("{written}") };
+    let [reserved, target] = written["key_scopes"].as_array().unwrap().as_slice() else { panic!("{written}") };
+    // What the processes before had reserved and not used.
+    assert_eq!((&reserved["name"], &reserved["key_scope"], &reserved["events"]), (&Value::Null, &json!(""), &json!(0)));
+    assert!(reserved["keys"].as_u64() > Some(0) && target["keys"] == 1, "{written}");
     assert_eq!((&target["name"], &target["key_scope"]), (&json!("entity a"), &json!("01010061")));
     assert_eq!(target["key_ids"], json!([{ "first": first["key_id"], "count": 1 }]));
     assert_eq!(target["positions"], json!([{ "first": 1, "count": 2 }, { "first": 4, "count": 1 }]));
@@ -99,7 +102,7 @@ fn certificate_is_shown_to_people() {
         "completion   position 6, ".to_owned(),
         "reason       7, reference ticket 12\n".to_owned(),
         "destroyed    1 key, one per entity, that sealed 3 events\n".to_owned(),
-        "  entity a: 3 events, at 1 to 2, 4\n".to_owned(),
+        " that were reserved and never used\n  entity a: 3 events, at 1 to 2, 4\n".to_owned(),
         "root secret  key file\n".to_owned(),
         "worth        old copies dead from 20".to_owned(),
     ] {
@@ -188,9 +191,9 @@ fn certificate_that_was_changed_is_refused_whatever_was_changed() {
         (&["hash"], json!("0".repeat(64))),
         (&["events"], json!(2)),
         (&["keys"], json!(2)),
-        (&["key_scopes", "0", "name"], json!("entity b")),
-        (&["key_scopes", "0", "key_scope"], json!("01010062")),
-        (&["key_scopes", "0", "events"], json!(2)),
+        (&["key_scopes", "1", "name"], json!("entity b")),
+        (&["key_scopes", "1", "key_scope"], json!("01010062")),
+        (&["key_scopes", "1", "events"], json!(2)),
         (&["granularity"], json!("1")),
     ];
     for (path, to) in changes {
@@ -206,7 +209,7 @@ fn certificate_that_was_changed_is_refused_whatever_was_changed() {
         (&["destruction"], json!("live_files_only")),
         (&["events_hash"], json!("00")),
         (&["intents"], json!([])),
-        (&["key_scopes", "0", "positions"], json!([{ "first": 9, "count": 1 }])),
+        (&["key_scopes", "1", "positions"], json!([{ "first": 9, "count": 1 }])),
     ];
     for (path, to) in no {
         changed(path, to);

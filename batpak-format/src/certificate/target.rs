@@ -60,6 +60,12 @@ impl CertifiedTarget {
         run.is_some_and(|run| key_id.as_u64() - run.first.as_u64() < u64::from(run.count))
     }
 
+    /// Returns how many keys are named.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        self.runs.iter().map(|run| u64::from(run.count)).fold(0, u64::saturating_add)
+    }
+
     /// Returns how many events are named.
     #[must_use]
     pub fn events(&self) -> u64 {

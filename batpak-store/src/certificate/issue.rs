@@ -189,6 +189,7 @@ impl Issue {
         let worth = CertifiedWorth::from_code(completed.destruction, completed.effective_at).ok_or(refused)?;
         let (created, genesis_chain_hash) = self.genesis.ok_or(refused)?;
         let (_, intent) = self.shred.first().ok_or(refused)?;
+        let withheld: BTreeSet<_> = self.shred.iter().flat_map(|(_, intent)| intent.withheld.iter().cloned()).collect();
         let mut targets = self.targets;
         for (target, commitments) in targets.iter_mut().zip(self.commitments) {
             let named = commitments.into_iter();
@@ -209,7 +210,7 @@ impl Issue {
             reference: intent.reference.clone(),
             intents: self.intents,
             targets,
-            withheld: Vec::new(),
+            withheld: withheld.into_iter().collect(),
             sections: Vec::new(),
         }))
     }

@@ -1,9 +1,9 @@
 //! Certificates: what they state, who issues them, and that the log bears them out.
 
 use batpak_store::{
-    Certificate, CertificateError, CertifiedWorth, Config, Coordinate, Destruction, Encryption, EventId, EventKind,
-    Granularity, KeyFile, Local, NewEvent, NewSecret, Passphrase, ProviderContext, ProviderError, ProviderKind, Query,
-    RootSecretProvider, Selector, Shredding, Store, Timestamp,
+    Certificate, CertificateError, CertificateField, CertificateFinding, CertifiedWorth, Config, Coordinate,
+    Destruction, Encryption, EventId, EventKind, Granularity, KeyFile, Local, NewEvent, NewSecret, Passphrase,
+    ProviderContext, ProviderError, ProviderKind, Query, RootSecretProvider, Selector, Shredding, Store, Timestamp,
     crypto::{RootSecret, SecretId, passphrase::Argon2Params},
     format::{CertifiedEvent, EventsHasher, KeyCommitment, KeyRun, PositionRun},
     keyset::{KeyScope, ProviderRecord, scope_for},
@@ -330,4 +330,38 @@ fn progress_of_a_certificate_reaches_the_completion_and_no_further() {
     let certificate = store.certificate(shredding.intent, &mut |done| last = done).unwrap();
     store.verify_certificate(&certificate, &mut |done| checked = done).unwrap();
     assert_eq!((last, checked), (shredding.completion + 1, shredding.completion + 1));
+}
+
+#[test]
+fn certificate_names_what_was_withheld() {
+    let place = Place::memory();
+    let (store, _) = filled(&place, place.config());
+    store.hold(&Selector::Entity("b".into()), "case 3").unwrap();
+    let shredding = store.shred(&["a", "b"].map(|entity| Selector::Entity(entity.into())), 7, "").unwrap();
+    let certificate = issued(&store, shredding.intent);
+    let names = |scopes: &[Box<[u8]>]| {
+        scopes.iter().map(|scope| KeyScope::from_bytes(scope).unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&certificate.withheld), ["entity b"]);
+    assert_eq!((certificate.targets.len(), certificate.events()), (1, 3));
+    holds(&store, &certificate);
+    let kept = Certificate { withheld: Vec::new(), ..certificate };
+    let report = store.verify_certificate(&kept, &mut |_| {}).unwrap();
+    let key_scope = Some(shredding.withheld[0].clone());
+    let expected = CertificateFinding::ScopeDiffers { field: CertificateField::Withheld, key_scope, position: 7 };
+    assert_eq!(report.findings, [expected]);
+}
+
+#[test]
+fn certificate_names_reserved_keys_that_no_event_names_apart() {
+    let place = Place::memory();
+    let (store, _) = filled(&place, place.config());
+    drop(store);
+    let store = place.open();
+    let shredding = store.shred(&[Selector::Entity("a".into())], 7, "").unwrap();
+    let certificate = issued(&store, shredding.intent);
+    let [reserved, named] = certificate.targets.as_slice() else { panic!("{:?}", certificate.targets) };
+    assert!(reserved.key_scope.is_empty() && reserved.keys() > 0 && reserved.events() == 0, "{reserved:?}");
+    assert_eq!((named.keys(), named.events(), certificate.keys(), shredding.keys), (1, 3, 1, 1));
+    holds(&store, &certificate);
 }

@@ -50,14 +50,12 @@ fn other_chain(event: &mut CertifiedEvent) {
     event.chain_hash = ChainHash::from_bytes([9; 32]);
 }
 
+/// Changes one field.
+type Change = fn(&mut Certificate);
+
 #[test]
 fn each_field_that_is_changed_is_named_with_the_place_where_the_log_says_otherwise() {
     let (place, store, certificate) = shredded();
-    let scope = certificate.targets[0].key_scope.clone();
-    let key_id = certificate.targets[0].runs[0].first;
-    let next = KeyId::from_u64(key_id.as_u64() + 1);
-    let target = |field, position| of_scope(field, &scope, position);
-    type Change = fn(&mut Certificate);
     let changes: [(Change, Finding); 15] = [
         (|it| it.created = Timestamp::from_micros(5), differs(Field::Created, 0)),
         (|it| it.genesis_chain_hash = ChainHash::from_bytes([9; 32]), differs(Field::GenesisChainHash, 0)),
@@ -83,34 +81,44 @@ fn each_field_that_is_changed_is_named_with_the_place_where_the_log_says_otherwi
         change(&mut changed);
         assert!(changed.encode().is_ok());
         for store in [&store, &keyless(&place)] {
-            assert_eq!(findings(store, &changed), [expected.clone()]);
+            assert_eq!(findings(store, &changed), std::slice::from_ref(&expected));
         }
         assert!(expected.to_string().contains("in the log, at position"), "{expected}");
     }
+}
+
+#[test]
+fn each_change_of_a_key_scope_is_named_with_its_name() {
+    let (_, store, certificate) = shredded();
+    let [original] = certificate.targets.as_slice() else { panic!("{:?}", certificate.targets) };
+    let next = KeyId::from_u64(original.runs[0].first.as_u64() + 1);
+    let two = KeyRun { count: 2, ..original.runs[0] };
+    let more = KeyCommitment { key_id: next, commitment: [0; 32] };
+    let (runs, events) = (|| original.runs.clone(), || original.events.clone());
+    let mut other = original.commitments.clone();
+    other[0].commitment[0] ^= 1;
     let run = |first, count| PositionRun { first, count };
-    let of_target: [(&dyn Fn(&mut CertifiedTarget), Vec<Finding>); 8] = [
-        (&|it| it.runs[0].count += 1, vec![target(Field::KeyIds, INTENT)]),
-        (&|it| it.runs.push(KeyRun { first: KeyId::new(0, 900, 0), count: 1 }), vec![target(Field::KeyIds, INTENT)]),
-        (&|it| it.events[0].count = 1, vec![target(Field::Events, 2)]),
-        (&|it| it.events.truncate(1), vec![target(Field::Events, 5)]),
-        (&|it| it.events = vec![run(1, 5)], vec![target(Field::Events, 3)]),
-        (&|it| it.events[0] = run(0, 3), vec![target(Field::Events, 0)]),
-        (&|it| it.commitments[0].commitment[0] ^= 1, vec![target(Field::Commitments, 1)]),
-        (
-            &|it| {
-                it.runs[0].count = 2;
-                it.commitments.push(KeyCommitment { key_id: next, commitment: [0; 32] });
-            },
-            vec![target(Field::KeyIds, INTENT), target(Field::Commitments, 1)],
-        ),
-    ];
-    for (change, expected) in of_target {
+    let check = |runs, events, commitments, expected: &[(Field, u64)]| {
         let mut changed = certificate.clone();
-        change(&mut changed.targets[0]);
+        changed.targets[0] = CertifiedTarget { key_scope: original.key_scope.clone(), runs, events, commitments };
         assert!(changed.encode().is_ok());
-        assert_eq!(findings(&store, &changed), expected);
-        assert!(expected[0].to_string().starts_with("entity a: the "), "{}", expected[0]);
-    }
+        let found = findings(&store, &changed);
+        let named = expected.iter().map(|(field, position)| of_scope(*field, &original.key_scope, *position));
+        assert_eq!(found, named.collect::<Vec<_>>());
+        assert!(found[0].to_string().starts_with("entity a: the "), "{}", found[0]);
+    };
+    let same = || original.commitments.clone();
+    check(vec![two], events(), same(), &[(Field::KeyIds, INTENT)]);
+    let far = KeyRun { first: KeyId::new(0, 900, 0), count: 1 };
+    check([runs(), vec![far]].concat(), events(), same(), &[(Field::KeyIds, INTENT)]);
+    check(runs(), vec![run(1, 1), run(5, 1)], same(), &[(Field::Events, 2)]);
+    check(runs(), vec![run(1, 2)], same(), &[(Field::Events, 5)]);
+    check(runs(), vec![run(1, 5)], same(), &[(Field::Events, 3)]);
+    check(runs(), vec![run(0, 3), run(5, 1)], same(), &[(Field::Events, 0)]);
+    check(runs(), events(), other, &[(Field::Commitments, 1)]);
+    check(runs(), events(), Vec::new(), &[(Field::Commitments, 1)]);
+    let both = [(Field::KeyIds, INTENT), (Field::Commitments, 1)];
+    check(vec![two], events(), [same(), vec![more]].concat(), &both);
 }
 
 #[test]

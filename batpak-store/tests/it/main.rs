@@ -7,6 +7,7 @@ mod accept;
 mod between;
 mod causality;
 mod certificate;
+mod certificate_batch;
 mod certificate_findings;
 mod creation;
 mod disk_full;
