@@ -22,6 +22,10 @@ pub(crate) enum Defect {
     FailedSyncWakesNobody,
     /// Events are visible when they are placed.
     VisibleWhenPlaced,
+    /// A durable image counts for leaves that were taken after it was encoded.
+    CoversWhatCameLater,
+    /// A shred does not wait for keys that are lent.
+    GuardsNotAwaited,
     /// Everybody who waits for a leaf publishes, also when the publication just ended covers it.
     PublishAlways,
     /// The first event of a new segment is written without rolling.

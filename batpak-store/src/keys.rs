@@ -306,6 +306,9 @@ impl Keys {
         state.keyset.durable(publication);
         self.epoch.store(publication.epoch, Ordering::Release);
         self.publications.fetch_add(1, Ordering::Relaxed);
+        if seeded(Defect::CoversWhatCameLater) {
+            return KeyId::from_u64(u64::MAX);
+        }
         state.keyset.covered_below()
     }
 }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod fence;
+mod pages;
 mod pipeline;
 mod rig;
 mod shred;

@@ -6,25 +6,28 @@ use std::sync::{
 };
 
 use batpak_crypto::RootSecret;
-use batpak_format::{Frame, FrameSeed, SEGMENT_HEADER_LEN};
+use batpak_format::{Frame, FrameSeed, KeyId, SEGMENT_HEADER_LEN};
 use batpak_keyset::{CopyBytes, KeyMissing, Keyset, LoadInput, candidates};
 use batpak_segment::{DiskCall, DiskOp};
 
-use super::rig::{Rig, explore, explore_twin, is_keyset, is_log};
+use super::rig::{DIR, Rig, explore, explore_all, explore_twin, is_keyset, is_log};
 use crate::{AppendError, Durability, StoreId, defect::Defect, sync::spawn};
 
 const ORPHAN: &str = "a frame was written before its key was durable";
 const SLEEPER: &str = "an appender waits for a publication that has failed";
 const TWICE: &str = "a waiter published again what was published for it";
 
-/// The keyset that a crash at this call would leave.
-fn durable_keyset(call: &DiskCall<'_>) -> Option<Keyset> {
-    let copy = |name: &str| {
-        call.durable(&std::path::Path::new("/store").join(name)).map_or(CopyBytes::Absent, CopyBytes::Bytes)
-    };
-    let candidates = candidates(&LoadInput { store: None, a: copy("keyset.a"), b: copy("keyset.b") }).ok()?;
+/// The keyset of two copies.
+pub(super) fn durable_keyset(a: CopyBytes, b: CopyBytes) -> Option<Keyset> {
+    let candidates = candidates(&LoadInput { store: None, a, b }).ok()?;
     let root: RootSecret = candidates.header().provider.local_secret()?;
     Some(candidates.open(&root).ok()?.keyset)
+}
+
+/// Whether a keyset reserves the leaf of a key.
+pub(super) fn reserves(keyset: &Keyset, key_id: KeyId) -> bool {
+    let page = keyset.pages().find(|page| page.first == key_id.page());
+    page.is_some_and(|page| key_id.leaf() < page.reserved)
 }
 
 /// Notes when a sealed frame reaches the disk whose leaf the durable keyset does not reserve (I1).
@@ -41,11 +44,14 @@ fn watch_frames(rig: &Rig) -> Arc<AtomicBool> {
         while let Ok(frame) = Frame::decode(&bytes[at..], &FrameSeed { store, segment: 1, offset: offset + at as u64 })
         {
             if let Some(encryption) = frame.header().encryption() {
-                let keyset = durable_keyset(call).expect("a whole copy is durable at every moment");
+                let copy = |name: &str| {
+                    let path = std::path::Path::new(DIR).join(name);
+                    call.durable(&path).map_or(CopyBytes::Absent, CopyBytes::Bytes)
+                };
+                let keyset = durable_keyset(copy("keyset.a"), copy("keyset.b"));
+                let keyset = keyset.expect("a whole copy is durable at every moment");
                 let key_id = encryption.key_id;
-                let page = keyset.pages().find(|page| page.first == key_id.page());
-                let reserved = page.is_some_and(|page| key_id.leaf() < page.reserved);
-                if !reserved || matches!(keyset.key(key_id), Err(KeyMissing::UnknownPage)) {
+                if !reserves(&keyset, key_id) || matches!(keyset.key(key_id), Err(KeyMissing::UnknownPage)) {
                     seen.store(true, Ordering::Relaxed);
                 }
             }
@@ -94,7 +100,7 @@ fn publications_refused() {
 
 #[test]
 fn failed_publication_stops_every_appender() {
-    explore("failed_publication_stops_every_appender", publications_refused);
+    explore_all("failed_publication_stops_every_appender", publications_refused);
 }
 
 #[test]

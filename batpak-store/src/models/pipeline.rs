@@ -7,7 +7,7 @@ use std::sync::{
 
 use batpak_segment::DiskOp;
 
-use super::rig::{Rig, explore, explore_twin, is_log};
+use super::rig::{Rig, explore, explore_all, explore_twin, is_log};
 use crate::{AppendError, Durability, Query, defect::Defect, sync::spawn};
 
 const UNSYNCED: &str = "an append was acknowledged that a crash would lose";
@@ -92,7 +92,7 @@ fn read_beside_a_refused_write() {
 
 #[test]
 fn reader_never_sees_past_the_visible_mark() {
-    explore("reader_never_sees_past_the_visible_mark", read_beside_a_refused_write);
+    explore_all("reader_never_sees_past_the_visible_mark", read_beside_a_refused_write);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     defect::{Defect, seed},
 };
 
-const DIR: &str = "/store";
+pub(super) const DIR: &str = "/store";
 /// Threads may be preempted so often where they need not give way.
 const PREEMPTIONS: usize = 3;
 
@@ -82,19 +82,31 @@ pub(super) fn is_keyset(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem == "keyset")
 }
 
-/// Explores a model and prints how many executions it took.
+/// Explores a model up to the bound and prints how many executions it took.
 pub(super) fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
+    explore_within(name, Some(PREEMPTIONS), model);
+}
+
+/// Explores every execution of a model; for those that end within a minute.
+pub(super) fn explore_all(name: &str, model: impl Fn() + Sync + Send + 'static) {
+    explore_within(name, None, model);
+}
+
+fn explore_within(name: &str, bound: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let executions = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&executions);
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.preemption_bound = bound;
     builder.max_branches = 100_000;
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         model();
     });
     let executions = executions.load(Ordering::Relaxed);
-    println!("loom: {name}: {executions} executions, preemption bound {PREEMPTIONS}");
+    match bound {
+        Some(bound) => println!("loom: {name}: {executions} executions, preemption bound {bound}"),
+        None => println!("loom: {name}: {executions} executions, unbounded"),
+    }
 }
 
 /// Explores a model with a seeded defect and panics with the message that the model gave, or that a deadlock stands for.

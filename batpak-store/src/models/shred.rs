@@ -1,10 +1,17 @@
-//! The shred: ordered with appends, and nothing is placed under a key that it destroys.
+//! The shred: ordered with appends, nothing is placed under a key that it destroys, and nobody holds one when it returns.
 
-use super::rig::{Rig, explore, explore_twin};
-use crate::{AppendError, Durability, Granularity, Payload, Selector, defect::Defect, sync::spawn};
+use std::sync::Arc;
+
+use super::rig::{Rig, explore, explore_all, explore_twin};
+use crate::{
+    AppendError, Coordinate, Durability, EventId, EventKind, Granularity, Payload, Selector,
+    defect::Defect,
+    sync::{AtomicBool, Ordering, spawn},
+};
 
 const LOST: &str = "an acknowledged event is neither open nor shredded";
 const OPEN: &str = "an event acknowledged before the shred still opens";
+const HELD: &str = "a destroyed key is still lent when its shred has returned";
 
 /// One thread appends to a key scope while another shreds it: what was acknowledged reads as shredded, or was refused.
 fn append_beside_a_shred(first: bool) {
@@ -40,4 +47,40 @@ fn shred_and_the_first_append_of_its_scope_are_ordered() {
 #[should_panic(expected = "an acknowledged event is neither open nor shredded")]
 fn append_never_frames_under_a_destroyed_key_twin() {
     explore_twin(Defect::CondemnedPlaced, "", || append_beside_a_shred(true));
+}
+
+/// One thread is lent a key, as the second step of an append is, while another shreds its key scope.
+fn lent_beside_a_shred() {
+    let rig = Rig::new(|config| config.granularity(Granularity::Entity));
+    rig.append("a", Durability::Buffered).expect("nothing fails");
+    let held = Arc::new(AtomicBool::new(false));
+    let (other, in_hand) = (rig.clone(), Arc::clone(&held));
+    let thread = spawn(move || {
+        let at = Coordinate::new("a", "s").expect("a valid name");
+        let kind = EventKind::new(1, 1).expect("a valid kind");
+        let keys = other.store.keys().expect("the store is sealed");
+        match keys.lend(&at, kind, EventId::from_bytes([7; 16]), other.store.view()) {
+            Ok(lent) => {
+                in_hand.store(true, Ordering::SeqCst);
+                in_hand.store(false, Ordering::SeqCst);
+                drop(lent);
+            }
+            Err(why) => assert!(matches!(why, AppendError::ScopeShredded), "a key was refused with {why:?}"),
+        }
+    });
+    rig.store.shred(&[Selector::Entity("a".into())], 0, "").expect("nothing fails");
+    assert!(!held.load(Ordering::SeqCst), "{HELD}");
+    thread.join().expect("no panic");
+    rig.done();
+}
+
+#[test]
+fn key_guard_outlives_no_shred() {
+    explore_all("key_guard_outlives_no_shred", lent_beside_a_shred);
+}
+
+#[test]
+#[should_panic(expected = "a destroyed key is still lent when its shred has returned")]
+fn key_guard_outlives_no_shred_twin() {
+    explore_twin(Defect::GuardsNotAwaited, "", lent_beside_a_shred);
 }
