@@ -13,7 +13,11 @@ use batpak_format::{
 use batpak_keyset::KeyScope;
 
 use crate::{
-    AppendError, Durability, NewEvent, Receipt, Store, Ticket, commit::Committed, keys::LentKey, view::View,
+    AppendError, Durability, NewEvent, Receipt, Store, Ticket,
+    commit::Committed,
+    keys::LentKey,
+    rules::{Asked, Rules},
+    view::View,
     writer::Writer,
 };
 
@@ -41,6 +45,7 @@ pub(crate) struct Sealed {
     pub(crate) coordinate: Coordinate,
     pub(crate) correlation: Option<EventId>,
     pub(crate) causes: Causes,
+    pub(crate) tags: Tags,
     pub(crate) time: Option<Timestamp>,
     pub(crate) key: Option<SealedUnder>,
 }
@@ -96,14 +101,24 @@ impl Store {
     /// # Errors
     /// As [`Store::append`]; what fails after placing is told by [`Ticket::wait`].
     pub fn submit(&self, event: &NewEvent<'_>) -> Result<Ticket<'_>, AppendError> {
+        self.submit_as(event, None, Asked::UntilDenied)
+    }
+
+    /// The straight line of one event; `id` where it has been given one already.
+    pub(crate) fn submit_as(
+        &self,
+        event: &NewEvent<'_>,
+        id: Option<EventId>,
+        asked: Asked,
+    ) -> Result<Ticket<'_>, AppendError> {
         let writer = self.writer()?;
         let durability = event.durability.unwrap_or(writer.durability);
-        let draft = writer.validate(event, None)?;
+        let draft = writer.validate(event, id, None)?;
         if let Some(known) = writer.pipeline.known(&draft.id) {
             return Ok(Ticket::answered(vec![self.repeat(event, &known, durability)?]));
         }
         let sealed = writer.seal(writer.key(draft, self.view())?)?;
-        self.place(writer, vec![sealed], std::slice::from_ref(event), durability)
+        self.place(writer, vec![sealed], std::slice::from_ref(event), asked, durability)
     }
 
     /// Appends events as one: all of them or none, in one segment, under one fence, one commit and one sync.
@@ -124,34 +139,46 @@ impl Store {
             return Ok(receipts);
         }
         let sealed = drafts.into_iter().map(|draft| writer.seal(writer.key(draft, self.view())?));
-        self.place(writer, sealed.collect::<Result<_, _>>()?, events, durability)?.wait_all()
+        self.place(writer, sealed.collect::<Result<_, _>>()?, events, Asked::UntilDenied, durability)?.wait_all()
     }
 
     /// Steps 5 and 6: fence and commit. An id that got into the log meanwhile is answered as a repeat, outside every lock.
-    fn place(
+    pub(crate) fn place(
         &self,
         writer: &Writer,
         sealed: Vec<Sealed>,
         events: &[NewEvent<'_>],
+        asked: Asked,
         durability: Durability,
     ) -> Result<Ticket<'_>, AppendError> {
         let fenced = writer.fence(sealed)?;
-        match writer.commit(fenced, durability)? {
+        let rules = Rules::of(self, events, asked);
+        let committed = writer.commit(fenced, durability, rules.as_ref());
+        match committed.map_err(|why| self.on_record(why, events, durability))? {
             Committed::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
-            Committed::Known(ids) => match self.repeat_all(writer, &ids, events, durability)? {
-                Some(receipts) => Ok(Ticket::answered(receipts)),
-                // The events that had the ids at the commit were taken back since: their write failed.
-                None => Err(AppendError::NotWritten(Arc::new(io::ErrorKind::Interrupted.into()))),
-            },
-            // Only a shred's intent is placed on a condition.
+            // Only a shred's intent is placed on such a condition.
             Committed::Refused => Err(AppendError::ScopeShredded),
+            Committed::Known(ids) => {
+                // An event of the store itself, behind those of the caller, has a fresh id.
+                let ids = ids.get(..events.len()).unwrap_or_default();
+                match self.repeat_all(writer, ids, events, durability)? {
+                    Some(receipts) => Ok(Ticket::answered(receipts)),
+                    // The events that had the ids at the commit were taken back since: their write failed.
+                    None => Err(AppendError::NotWritten(Arc::new(io::ErrorKind::Interrupted.into()))),
+                }
+            }
         }
     }
 }
 
 impl Writer {
     /// Step 1: sizes, reserved kind and entity, causes and tags; no lock.
-    fn validate<'a>(&self, event: &'a NewEvent<'a>, batch: Option<BatchPart>) -> Result<Draft<'a>, AppendError> {
+    pub(crate) fn validate<'a>(
+        &self,
+        event: &'a NewEvent<'a>,
+        id: Option<EventId>,
+        batch: Option<BatchPart>,
+    ) -> Result<Draft<'a>, AppendError> {
         self.check_process()?;
         if event.payload.len() > self.plaintext_bytes_max as usize {
             let bytes = event.payload.len() as u64;
@@ -165,7 +192,7 @@ impl Writer {
         }
         Ok(Draft {
             event,
-            id: match event.id {
+            id: match id.or(event.id) {
                 Some(id) => id,
                 None => self.fresh_id()?,
             },
@@ -183,18 +210,18 @@ impl Writer {
         };
         let count = u32::try_from(events.len()).map_err(|_| too_large())?;
         let part = |index| (count > 1).then_some(BatchPart { index, count });
-        events.iter().zip(0..).map(|(event, index)| self.validate(event, part(index))).collect()
+        events.iter().zip(0..).map(|(event, index)| self.validate(event, None, part(index))).collect()
     }
 
     /// Step 2: the current key of the event's key scope, or a fresh leaf; short locks only.
-    fn key<'a>(&self, draft: Draft<'a>, view: &View) -> Result<Keyed<'a, '_>, AppendError> {
+    pub(crate) fn key<'a>(&self, draft: Draft<'a>, view: &View) -> Result<Keyed<'a, '_>, AppendError> {
         let keys = self.keys.as_ref();
         let key = keys.map(|keys| keys.lend(&draft.event.coordinate, draft.event.kind, draft.id, view));
         Ok(Keyed { draft, key: key.transpose()? })
     }
 
     /// Step 3 and 4: nonce first, then seal in place, then hash what will be stored; no lock.
-    fn seal(&self, keyed: Keyed<'_, '_>) -> Result<Sealed, AppendError> {
+    pub(crate) fn seal(&self, keyed: Keyed<'_, '_>) -> Result<Sealed, AppendError> {
         let Keyed { draft, key } = keyed;
         let event = draft.event;
         let nonce = key.as_ref().map(|_| self.nonce()).transpose()?;
@@ -223,6 +250,7 @@ impl Writer {
             coordinate: event.coordinate.clone(),
             correlation: event.correlation,
             causes: draft.causes,
+            tags: draft.tags,
             time: event.time,
             key: key.map(LentKey::into_sealed_under),
         })

@@ -14,9 +14,11 @@ use crate::{
     append::Sealed,
     defect::{Defect, seeded},
     fence::Fenced,
+    gate::Moment,
     index::{Address, Entry, Index, MemoryIndex},
     keys::Keys,
     pipeline::{Ahead, Pipeline, State, Unit, UnitFacts},
+    rules::{Permitted, Rules},
     segments::Roll,
     sync::{lock, read, write},
 };
@@ -31,6 +33,8 @@ pub(crate) struct CommitContext<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) keyset_epoch: u64,
     pub(crate) keys: Option<&'a Keys>,
+    /// What the unit must meet beside what every unit must.
+    pub(crate) rules: Option<&'a Rules<'a>>,
     /// What goes with a shred's intent; none for every other event.
     pub(crate) condemns: Option<&'a Condemns<'a>>,
 }
@@ -80,16 +84,33 @@ impl Pipeline {
             let events = fenced.events().len();
             return Err(AppendError::BatchTooLarge { events, bytes, bytes_max: UNIT_BYTES_MAX });
         }
+        let ids = || fenced.events().iter().map(|event| event.frame.id()).collect();
         let mut state = self.admit(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        let mut permitted = None;
+        if let Some(rules) = context.rules {
+            // Shared, so that a gate may look up keys, which are looked up through the index. Nobody changes it: the state is held.
+            let index = read(&self.view.index);
+            if check(&index, fenced.events(), context.keys)? {
+                return Ok(Committed::Known(ids()));
+            }
+            permitted = rules.decide(&ids(), &state, &index)?;
+        }
+        if seeded(Defect::GatesBeforeTheCommit) {
+            drop(state);
+            state = self.admit(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        }
         let mut index = write(&self.view.index);
-        if check(&index, fenced.events(), context.keys)? {
-            return Ok(Committed::Known(fenced.events().iter().map(|event| event.frame.id()).collect()));
+        if context.rules.is_none() && check(&index, fenced.events(), context.keys)? {
+            return Ok(Committed::Known(ids()));
         }
         if context.condemns.is_some_and(|condemns| !(condemns.holds)(&index)) {
             return Ok(Committed::Refused);
         }
         let acknowledged = durability == Durability::Deferred;
-        let (unit, receipts) = place(&mut state, &mut index, fenced, bytes, context);
+        let (unit, mut receipts) = place(&mut state, &mut index, fenced, bytes, context);
+        if permitted.is_some() {
+            receipts.iter_mut().for_each(|receipt| receipt.gates.clone_from(&permitted));
+        }
         let ahead = state.ahead(unit.first, unit.next());
         state.queued_bytes += unit.bytes.len();
         if seeded(Defect::VisibleWhenPlaced) {
@@ -104,6 +125,14 @@ impl Pipeline {
             keys.condemn(condemns.keys);
         }
         Ok(Committed::Placed(Placed { ahead, receipts }))
+    }
+
+    /// Decides on the rules of an event that is not appended yet, as of now.
+    pub(crate) fn decide(&self, rules: Option<&Rules<'_>>, id: EventId) -> Result<(Moment, Permitted), AppendError> {
+        let state = self.admit(0)?;
+        let index = read(&self.view.index);
+        let permitted = rules.map(|rules| rules.decide(&[id], &state, &index)).transpose()?;
+        Ok((state.moment(), permitted.flatten()))
     }
 
     /// Returns an event's place if its id is in the log or on its way there.
@@ -241,6 +270,7 @@ fn place_event(
     let (id, event_hash) = (event.frame.id(), event.frame.event_hash());
     let placement = Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
     let seed = FrameSeed { store: context.store, segment: address.segment, offset: address.offset };
+    let tags: Vec<&str> = event.tags.iter().collect();
     index.push(Entry {
         position,
         id,
@@ -250,6 +280,7 @@ fn place_event(
         kind: event.frame.kind(),
         correlation: event.correlation,
         causes: event.causes.as_slice(),
+        tags: &tags,
         chain_hash: chain,
         key: event.key.as_ref().and_then(|key| Some((key.scope.as_ref()?, key.key_id))),
     });
@@ -261,5 +292,5 @@ fn place_event(
     state.next_position += 1;
     state.chain = chain;
     let frame = event.frame.place(&placement, &seed);
-    (Receipt { id, position, revision, event_hash, chain_hash: chain, repeat: None }, frame)
+    (Receipt { id, position, revision, event_hash, chain_hash: chain, repeat: None, gates: None }, frame)
 }

@@ -13,7 +13,7 @@ use batpak_format::{PLAINTEXT_BYTES_LIMIT, PLAINTEXT_BYTES_MAX_DEFAULT, Timestam
 use batpak_keyset::Granularity;
 use batpak_segment::{Disk, RealDisk};
 
-use crate::{accept::Accepted, secret::RootSecretProvider};
+use crate::{GateSet, accept::Accepted, secret::RootSecretProvider};
 
 /// Smallest segment that can be asked for.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
@@ -102,6 +102,8 @@ pub struct Config {
     pub(crate) provider_hint: String,
     pub(crate) nonce_mode: NonceMode,
     pub(crate) without_keys: bool,
+    pub(crate) gates: GateSet,
+    pub(crate) denials_recorded: bool,
     pub(crate) accepted: Accepted,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -124,6 +126,8 @@ impl Config {
             provider_hint: String::new(),
             nonce_mode: NonceMode::Buffered,
             without_keys: false,
+            gates: GateSet::new(),
+            denials_recorded: false,
             accepted: Accepted::default(),
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
@@ -185,6 +189,20 @@ impl Config {
     #[must_use]
     pub fn nonce_mode(mut self, mode: NonceMode) -> Self {
         self.nonce_mode = mode;
+        self
+    }
+
+    /// Sets the gates that every append of a caller must pass.
+    #[must_use]
+    pub fn gates(mut self, gates: GateSet) -> Self {
+        self.gates = gates;
+        self
+    }
+
+    /// Puts denials of gates on record: each becomes an event with gate, code, kind and coordinate, as durable as the append asked.
+    #[must_use]
+    pub const fn denials_recorded(mut self, recorded: bool) -> Self {
+        self.denials_recorded = recorded;
         self
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum Defect {
     CoversWhatCameLater,
     /// A shred does not wait for keys that are lent.
     GuardsNotAwaited,
+    /// Gates decide before the commit lock under which their event is placed.
+    GatesBeforeTheCommit,
     /// Everybody who waits for a leaf publishes, also when the publication just ended covers it.
     PublishAlways,
     /// The first event of a new segment is written without rolling.

@@ -8,7 +8,7 @@ use batpak_format::{CausesError, EventId, EventKind, FrameError, KeyId, RecordEr
 use batpak_keyset::{Granularity, KeysetError, LoadError};
 use batpak_segment::RecoveryError;
 
-use crate::secret::ProviderError;
+use crate::{Denied, Expect, secret::ProviderError};
 
 /// Why a store could not be created or opened.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +154,28 @@ pub enum AppendError {
         /// The id.
         id: EventId,
     },
+    /// An event stands in the log that the append's condition names.
+    #[error("the event at position {position} matches the append's condition: read on from there and decide again")]
+    ConditionFailed {
+        /// The last position at which an event matches.
+        position: u64,
+    },
+    /// Gates denied the append; nothing of it is in the log.
+    #[error("denied by {}", denied.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Denied {
+        /// What the gates said: the first denial, or all of them where all were asked for.
+        denied: Vec<Denied>,
+        /// Position of the first denial's event, where denials are put on record.
+        recorded: Option<u64>,
+    },
+    /// Gates denied the append, and the denial could not be put on record.
+    #[error("the append was denied, and the denial could not be put on record")]
+    DenialNotRecorded {
+        /// What the gates said.
+        denied: Vec<Denied>,
+        /// Why it is not on record.
+        source: Box<AppendError>,
+    },
     /// Two events of a batch have one id.
     #[error("event {id} stands twice in the batch")]
     DuplicateInBatch {
@@ -166,6 +188,9 @@ pub enum AppendError {
     /// The index in memory holds as many events as it can.
     #[error("the store holds 2^32 - 1 events, more cannot be indexed in memory")]
     IndexFull,
+    /// A gate called back into a store; it decides by its view alone.
+    #[error("a gate cannot call the store: it decides by its view")]
+    InsideGate,
     /// The causes are too many, or one is named twice.
     #[error("the causes are not valid")]
     InvalidCauses(#[from] CausesError),
@@ -222,6 +247,19 @@ pub enum AppendError {
     /// The source of randomness or the cipher failed; nothing was written in clear or otherwise.
     #[error("the payload could not be sealed")]
     SealFailed,
+    /// The entity's stream is not as the append expects.
+    #[error("event {event} of the append expects {expected} of its entity, and {}", match actual {
+        Some(revision) => format!("its last revision is {revision}"),
+        None => "it has no event".to_owned(),
+    })]
+    UnexpectedRevision {
+        /// Which event of a batch, from 0.
+        event: usize,
+        /// What it expects.
+        expected: Expect,
+        /// The revision of the entity's last event at the commit, earlier events of the batch counted; none if there is none.
+        actual: Option<u64>,
+    },
     /// A cause is not in the log.
     #[error("cause {cause} is not in the log: append it first, or mark it external")]
     UnknownCause {
@@ -268,6 +306,9 @@ pub enum ReadError {
         /// What is wrong with its frame.
         source: FrameError,
     },
+    /// A gate called back into a store; it reads by its view alone.
+    #[error("a gate cannot read from the store: it reads by its view")]
+    InsideGate,
     /// The frame is whole and is not the event that belongs there.
     #[error("the event at position {position} is not the one that was written there")]
     Misplaced {

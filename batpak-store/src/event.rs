@@ -2,12 +2,14 @@
 //!
 //! Invariant: a payload that cannot be opened is a value with its reason, and never an empty or a missing payload.
 
+use std::sync::Arc;
+
 use batpak_format::{
     Cause, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, Timestamp,
 };
 use bytes::Bytes;
 
-use crate::Durability;
+use crate::{AppendCondition, Durability, Expect, GateSet};
 
 /// An event to be appended. The payload is borrowed: it is copied once, into its frame, and sealed there.
 ///
@@ -26,6 +28,9 @@ pub struct NewEvent<'a> {
     pub(crate) payload_version: u16,
     pub(crate) content_type: ContentType,
     pub(crate) durability: Option<Durability>,
+    pub(crate) expect: Option<Expect>,
+    pub(crate) condition: Option<AppendCondition>,
+    pub(crate) gates: Option<&'a GateSet>,
 }
 
 impl<'a> NewEvent<'a> {
@@ -43,6 +48,9 @@ impl<'a> NewEvent<'a> {
             payload_version: 0,
             content_type: ContentType::BYTES,
             durability: None,
+            expect: None,
+            condition: None,
+            gates: None,
         }
     }
 
@@ -114,10 +122,32 @@ impl<'a> NewEvent<'a> {
         self.durability = Some(durability);
         self
     }
+
+    /// Sets what must hold of the entity's stream at the commit, earlier events of the same batch counted. A repeat of an event that is
+    /// in the log is answered whatever is expected.
+    #[must_use]
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.expect = (expect != Expect::Any).then_some(expect);
+        self
+    }
+
+    /// Sets what must not stand in the log at the commit; other events of the same batch do not count.
+    #[must_use]
+    pub fn condition(mut self, condition: AppendCondition) -> Self {
+        self.condition = Some(condition);
+        self
+    }
+
+    /// Sets gates for this event, asked behind the store's own.
+    #[must_use]
+    pub fn gates(mut self, gates: &'a GateSet) -> Self {
+        self.gates = (!gates.is_empty()).then_some(gates);
+        self
+    }
 }
 
 /// What an append returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The event's id.
     pub id: EventId,
@@ -131,6 +161,8 @@ pub struct Receipt {
     pub chain_hash: ChainHash,
     /// Whether this append found its id in the log already.
     pub repeat: Option<Repeat>,
+    /// The gates that permitted the event (for a batch: its events), in order; none where none was asked, and for a repeat.
+    pub gates: Option<Arc<[Arc<str>]>>,
 }
 
 /// How far a repeated append was compared with the event that holds its id.

@@ -3,7 +3,9 @@
 //! Invariant: an index is derived. It can be thrown away and is built again from the log; nothing is in it that the log does
 //! not say. It is changed only in position order, at its end.
 
+mod chain;
 mod column;
+mod matching;
 mod memory;
 mod names;
 mod postings;
@@ -47,6 +49,7 @@ pub(crate) struct Entry<'a> {
     pub kind: EventKind,
     pub correlation: Option<EventId>,
     pub causes: &'a [Cause],
+    pub tags: &'a [&'a str],
     pub chain_hash: ChainHash,
     /// Key scope and key id of a sealed event whose key later events may share.
     pub key: Option<(&'a KeyScope, KeyId)>,
@@ -76,11 +79,13 @@ pub(crate) struct Edges {
 
 /// Lookups over the events that were placed, in position order.
 ///
-/// The implementation here keeps everything in memory, in under 64 bytes an event; one that answers from the footers of rolled
+/// The implementation here keeps everything in memory, in under 64 bytes an event without tags and causes; one that answers from the footers of rolled
 /// segments has the same face.
 pub(crate) trait Index: Send + Sync {
     /// Returns the position of an event.
     fn position_of(&self, id: &EventId) -> Option<u64>;
+    /// Returns the id of the event at a position.
+    fn id_at(&self, position: u64) -> Option<EventId>;
     /// Returns where the event at a position stands.
     fn address(&self, position: u64) -> Option<Address>;
     /// Returns the last event of an entity.

@@ -48,11 +48,17 @@ pub use batpak_format::{
 };
 pub use batpak_keyset::{Granularity, ProviderKind};
 
+pub use condition::{AppendCondition, QueryItem};
 pub use certificate::{CertificateError, CertificateField, CertificateFinding, CertificateReport};
 pub use config::{Clock, Config, Durability, Encryption, SEGMENT_BYTES_LIMIT, SEGMENT_BYTES_MIN, SystemClock};
 pub use error::{AppendError, OpenError, PublishError, ReadError};
 pub use event::{Event, NewEvent, Payload, Receipt, Repeat, ShredProof};
+pub use expect::Expect;
 pub use follow::Follow;
+pub use gate::{
+    Denial, Denied, GATE_DEFECT, Gate, GateSet, GateStats, GateView, KindsByScope, MonotoneTime, PayloadSize, Permit,
+    Proposal, RatePerEntity, RequireCauses,
+};
 pub use holds::Hold;
 pub use pending::{Finished, Pending};
 pub use plan::{PlanHash, PlanHashError, PlannedScope, ShredPlan};
@@ -76,14 +82,18 @@ mod causality;
 mod certificate;
 mod close;
 mod commit;
+mod condition;
 mod config;
 mod create;
 mod defect;
 mod durability;
 mod error;
 mod event;
+mod expect;
 mod fence;
 mod follow;
+mod gate;
+mod gated;
 mod hold;
 mod holds;
 mod index;
@@ -108,6 +118,7 @@ mod refresh;
 mod rekey;
 mod repeat;
 mod report;
+mod rules;
 mod secret;
 mod segments;
 mod selection;

@@ -208,6 +208,7 @@ pub(crate) fn index_frame(
 ) {
     let header = frame.header();
     let causes: Vec<_> = header.causes().collect();
+    let tags: Vec<_> = header.tags().collect();
     let shared = granularity.filter(|granularity| *granularity != Granularity::Event);
     let scope = shared.zip(header.encryption()).map(|(granularity, encryption)| {
         (scope_for(granularity, &header.coordinate(), header.kind(), header.id()), encryption.key_id)
@@ -221,6 +222,7 @@ pub(crate) fn index_frame(
         kind: header.kind(),
         correlation: header.correlation(),
         causes: &causes,
+        tags: &tags,
         chain_hash: header.chain_hash(),
         key: scope.as_ref().map(|(scope, key_id)| (scope, *key_id)),
     });

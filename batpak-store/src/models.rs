@@ -5,6 +5,7 @@
 
 mod disk;
 mod fence;
+mod gate;
 mod pages;
 mod pipeline;
 mod rig;

@@ -14,6 +14,7 @@ use crate::{
     AppendError,
     defect::{Defect, seeded},
     durability::Syncing,
+    gate::Moment,
     index::{Address, Index},
     segments::{CompletionRoom, Roll, SegmentLog},
     sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout, write},
@@ -214,11 +215,7 @@ impl Pipeline {
 
     /// Returns the frame at an address that is placed and not yet written.
     pub(crate) fn unwritten(&self, position: u64, address: Address) -> Option<Bytes> {
-        let state = lock(&self.state);
-        let at = state.queue.partition_point(|unit| unit.next() <= position);
-        let unit = state.queue.get(at)?;
-        let start = usize::try_from(address.offset.checked_sub(unit.place.offset)?).ok()?;
-        (unit.place.segment == address.segment && start < unit.bytes.len()).then(|| unit.bytes.slice(start..))
+        lock(&self.state).unwritten(position, address)
     }
 
     /// Takes the log out for good, once nothing is queued and nobody writes or syncs: for close.
@@ -270,6 +267,19 @@ impl State {
     /// Counts the failures so far: who was placed before one and lies behind it has failed.
     pub(crate) fn era(&self) -> u64 {
         self.failures_before + self.failures.len() as u64
+    }
+
+    /// The frame at an address that is placed and not yet written.
+    pub(crate) fn unwritten(&self, position: u64, address: Address) -> Option<Bytes> {
+        let at = self.queue.partition_point(|unit| unit.next() <= position);
+        let unit = self.queue.get(at)?;
+        let start = usize::try_from(address.offset.checked_sub(unit.place.offset)?).ok()?;
+        (unit.place.segment == address.segment && start < unit.bytes.len()).then(|| unit.bytes.slice(start..))
+    }
+
+    /// This state, to be told from a later one.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { next_position: self.next_position, era: self.era() }
     }
 
     /// Registers a unit that somebody will wait for.

@@ -105,13 +105,17 @@ impl Store {
 
     /// Bytes that begin with the frame at a position; none past the visible mark.
     pub(crate) fn frame_bytes(&self, position: u64) -> Result<Option<(Address, Bytes)>, ReadError> {
+        self.refuse_inside_gate()?;
         let Some(address) = self.view().address(position) else { return Ok(None) };
         if let Some(bytes) = self.unwritten(position, address) {
             return Ok(Some((address, bytes)));
         }
-        let active = address.segment >= self.active_segment();
-        let bytes = self.segments.frame(address, active).map_err(|defect| defect.at(position))?;
-        Ok(Some((address, bytes)))
+        self.written_frame(position, address, self.active_segment()).map(|bytes| Some((address, bytes)))
+    }
+
+    /// Bytes that begin with a frame that is with the operating system; segments before `active` are rolled.
+    pub(crate) fn written_frame(&self, position: u64, address: Address, active: u64) -> Result<Bytes, ReadError> {
+        self.segments.frame(address, address.segment >= active).map_err(|defect| defect.at(position))
     }
 
     /// Checks the frame at an address, and that it is the one of this position.

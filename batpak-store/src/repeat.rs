@@ -66,6 +66,7 @@ impl Store {
             event_hash: first.event_hash,
             chain_hash: header.chain_hash,
             repeat: Some(repeat),
+            gates: None,
         })
     }
 }

@@ -4,7 +4,8 @@ use batpak_format::StoreId;
 use batpak_keyset::{Granularity, ProviderKind};
 
 use crate::{
-    Pending, Store,
+    GateStats, Pending, Store,
+    gate::is_inside,
     index::{Address, Index},
     store::Side,
     sync::{lock, read},
@@ -43,6 +44,8 @@ pub struct Stats {
     pub pending: Option<Pending>,
     /// Holds in force.
     pub holds: u64,
+    /// What was counted of the store's own gates, in order.
+    pub gates: Vec<GateStats>,
     /// The keyset; none in a plaintext store, or without keys.
     pub keyset: Option<KeysetStats>,
 }
@@ -63,7 +66,11 @@ pub struct KeysetStats {
 
 impl Store {
     /// Returns figures of the store as of now.
+    ///
+    /// # Panics
+    /// When a gate calls it, which counts as a denial of that gate.
     pub fn stats(&self) -> Stats {
+        assert!(!is_inside(), "a gate cannot ask the store for figures");
         let index = read(&self.view.index);
         let (events, entities, index_bytes) = (index.len(), index.entities(), index.bytes() as u64);
         drop(index);
@@ -92,6 +99,7 @@ impl Store {
                 on_record.or_else(|| keys.begun().map(|begun| begun.what))
             }),
             holds: read(&self.view.holds).len(),
+            gates: self.config.gates.stats(),
             keyset: self.keys().map(|keys| {
                 keys.with_keyset(|keyset| KeysetStats {
                     epoch: keyset.epoch(),

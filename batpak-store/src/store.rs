@@ -9,8 +9,8 @@ use batpak_keyset::{Granularity, ProviderKind};
 use bytes::Bytes;
 
 use crate::{
-    AppendError, Config, OpenReport, ReadError, index::Address, keys::Keys, log_read::LogRead, refresh::Refresh,
-    view::View, writer::Writer,
+    AppendError, Config, OpenReport, ReadError, gate::is_inside, index::Address, keys::Keys, log_read::LogRead,
+    refresh::Refresh, view::View, writer::Writer,
 };
 
 /// An open store. See the [crate's front page](crate).
@@ -88,6 +88,9 @@ impl Store {
     }
 
     pub(crate) fn writer(&self) -> Result<&Writer, AppendError> {
+        if is_inside() {
+            return Err(AppendError::InsideGate);
+        }
         match &self.side {
             Side::Writer(writer) => Ok(writer),
             Side::Reader(_) => Err(AppendError::ReadOnly),
@@ -102,8 +105,14 @@ impl Store {
         self.keys.as_deref()
     }
 
+    /// A gate runs under the commit lock: from there only its view answers.
+    pub(crate) fn refuse_inside_gate(&self) -> Result<(), ReadError> {
+        if is_inside() { Err(ReadError::InsideGate) } else { Ok(()) }
+    }
+
     /// Looks at how the log and the keyset changed, in a read-only store; a writer knows.
     pub(crate) fn refresh(&self) -> Result<(), ReadError> {
+        self.refuse_inside_gate()?;
         match &self.side {
             Side::Writer(_) => Ok(()),
             Side::Reader(refresh) => refresh.look(self),

@@ -10,6 +10,7 @@ pub(crate) use loom::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{JoinHandle, spawn},
+    thread_local,
 };
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::{
@@ -18,6 +19,7 @@ pub(crate) use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{JoinHandle, spawn},
+    thread_local,
 };
 
 use std::time::Duration;

@@ -40,7 +40,7 @@ impl Store {
         let events = records.len();
         let count = u32::try_from(events).map_err(|_| AppendError::BatchTooLarge { events, bytes: 0, bytes_max: 0 })?;
         let part = |index| (count > 1).then_some(BatchPart { index, count });
-        let sealed = records.iter().zip(0..).map(|(record, index)| system_event(writer, record, part(index)));
+        let sealed = records.iter().zip(0..).map(|(record, index)| writer.own_event(record, part(index)));
         let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
         match writer.commit_condemning(Fenced::plain(sealed), durability, condemns)? {
             Committed::Placed(placed) => Ticket::placed(self, placed, durability).wait_all().map(Some),
@@ -49,22 +49,33 @@ impl Store {
     }
 }
 
-fn system_event(writer: &Writer, record: &Record, batch: Option<BatchPart>) -> Result<Sealed, AppendError> {
-    let (coordinate, causes) = (Coordinate::system(), Causes::default());
-    let statement = Statement {
-        id: writer.fresh_id()?,
-        kind: record.kind(),
-        payload_version: 0,
-        content_type: ContentType::SYSTEM,
-        coordinate: &coordinate,
-        correlation: None,
-        causes: &causes,
-        tags: &Tags::default(),
-        batch,
-        encryption: None,
-        key_commitment: None,
-    };
-    let payload = record.encode()?;
-    let frame = FrameBuf::new(&statement, &payload).map_err(|_| AppendError::SealFailed)?.seal_finished();
-    Ok(Sealed { frame, coordinate, correlation: None, causes: Causes::default(), time: None, key: None })
+impl Writer {
+    /// An event of the store itself, ready to be placed; in clear.
+    pub(crate) fn own_event(&self, record: &Record, batch: Option<BatchPart>) -> Result<Sealed, AppendError> {
+        let (coordinate, causes) = (Coordinate::system(), Causes::default());
+        let statement = Statement {
+            id: self.fresh_id()?,
+            kind: record.kind(),
+            payload_version: 0,
+            content_type: ContentType::SYSTEM,
+            coordinate: &coordinate,
+            correlation: None,
+            causes: &causes,
+            tags: &Tags::default(),
+            batch,
+            encryption: None,
+            key_commitment: None,
+        };
+        let payload = record.encode()?;
+        let frame = FrameBuf::new(&statement, &payload).map_err(|_| AppendError::SealFailed)?.seal_finished();
+        Ok(Sealed {
+            frame,
+            coordinate,
+            correlation: None,
+            causes: Causes::default(),
+            tags: Tags::default(),
+            time: None,
+            key: None,
+        })
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
     fence::Fenced,
     keys::Keys,
     pipeline::{Ahead, Pipeline},
+    rules::Rules,
     sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, spawn},
 };
 
@@ -69,8 +70,13 @@ impl Writer {
     }
 
     /// Step 6.
-    pub(crate) fn commit(&self, fenced: Fenced, durability: Durability) -> Result<Committed, AppendError> {
-        self.commit_condemning(fenced, durability, None)
+    pub(crate) fn commit(
+        &self,
+        fenced: Fenced,
+        durability: Durability,
+        rules: Option<&Rules<'_>>,
+    ) -> Result<Committed, AppendError> {
+        self.commit_on(fenced, durability, rules, None)
     }
 
     /// Step 6 of a shred's intent.
@@ -78,6 +84,16 @@ impl Writer {
         &self,
         fenced: Fenced,
         durability: Durability,
+        condemns: Option<&Condemns<'_>>,
+    ) -> Result<Committed, AppendError> {
+        self.commit_on(fenced, durability, None, condemns)
+    }
+
+    fn commit_on(
+        &self,
+        fenced: Fenced,
+        durability: Durability,
+        rules: Option<&Rules<'_>>,
         condemns: Option<&Condemns<'_>>,
     ) -> Result<Committed, AppendError> {
         if durability == Durability::Deferred {
@@ -88,6 +104,7 @@ impl Writer {
             clock: &*self.clock,
             keyset_epoch: self.keys.as_ref().map_or(0, |keys| keys.epoch()),
             keys: self.keys.as_deref(),
+            rules,
             condemns,
         };
         let minted: Vec<_> = fenced.events().iter().filter_map(Sealed::minted).cloned().collect();

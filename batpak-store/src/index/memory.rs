@@ -1,7 +1,7 @@
 //! The index in memory: columns by position, one table of ids, one entry an entity.
 //!
-//! Invariant: under 64 bytes an event (id 16, address 8, entity, scope and kind 10, id table 6 to 12, stream 4 to 8), plus about 150 an
-//! entity, 8 an event with causes, and 25 to 50 a cause. It takes 2^32 - 1 events, and says so before it is asked to take more.
+//! Invariant: under 64 bytes an event (id 16, address 8, entity, scope and kind 10, id table 6 to 12, stream 4 to 8, lists by kind and
+//! by scope 4 each), plus about 150 an entity, 8 an event with causes, 25 to 50 a cause, 8 an event with tags, and 12 a tag of it. It takes 2^32 - 1 events, and says so before it is asked to take more.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,8 @@ use batpak_keyset::KeyScope;
 use hashbrown::HashTable;
 
 use super::{
-    Address, Edges, Entry, Head, Index, Walked, column::Column, names::Names, postings::Postings, sparse::Sparse,
+    Address, Edges, Entry, Head, Index, Walked, chain::Chain, column::Column, matching::Newest, names::Names,
+    postings::Postings, sparse::Sparse,
 };
 
 /// Addresses are packed: the upper bits are the segment number, the lower ones the offset.
@@ -27,7 +28,6 @@ struct Row {
     address: u64,
     stream: u32,
     scope: u32,
-    kind: EventKind,
 }
 
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub(crate) struct MemoryIndex {
     hasher: RandomState,
     ids: Column<EventId>,
     rows: Column<Row>,
+    kinds: Column<EventKind>,
     by_id: HashTable<u32>,
     entities: Names,
     /// By the entity's number.
@@ -49,8 +50,14 @@ pub(crate) struct MemoryIndex {
     scopes: Names,
     causes: Sparse<Cause>,
     correlations: Sparse<EventId>,
-    caused_by: Postings,
-    correlated: Postings,
+    caused_by: Postings<EventId>,
+    correlated: Postings<EventId>,
+    by_kind: Chain<EventKind>,
+    by_scope: Chain<u32>,
+    tag_names: Names,
+    /// Numbers of the tags that an event has.
+    tags: Sparse<u32>,
+    tagged: Postings<u32>,
     keys: HashMap<KeyScope, Vec<(KeyId, u32)>>,
     key_bytes: usize,
 }
@@ -61,6 +68,7 @@ impl MemoryIndex {
             hasher: RandomState::new(),
             ids: Column::new(),
             rows: Column::new(),
+            kinds: Column::new(),
             by_id: HashTable::new(),
             entities: Names::default(),
             streams: Vec::new(),
@@ -69,6 +77,11 @@ impl MemoryIndex {
             correlations: Sparse::new(),
             caused_by: Postings::new(),
             correlated: Postings::new(),
+            by_kind: Chain::new(),
+            by_scope: Chain::new(),
+            tag_names: Names::default(),
+            tags: Sparse::new(),
+            tagged: Postings::new(),
             keys: HashMap::new(),
             key_bytes: 0,
         }
@@ -123,10 +136,63 @@ impl MemoryIndex {
         }
     }
 
+    fn push_tags(&mut self, tags: &[&str], position: u32) {
+        let (names, tagged) = (&mut self.tag_names, &mut self.tagged);
+        let numbers = tags.iter().map(|tag| {
+            let number = names.number(tag);
+            tagged.push(number, position);
+            number
+        });
+        self.tags.push(position, numbers);
+    }
+
+    pub(super) fn entity_number(&self, name: &str) -> Option<u32> {
+        self.entities.find(name)
+    }
+
+    pub(super) fn scope_number(&self, name: &str) -> Option<u32> {
+        self.scopes.find(name)
+    }
+
+    pub(super) fn tag_number(&self, name: &str) -> Option<u32> {
+        self.tag_names.find(name)
+    }
+
+    pub(super) fn of_entity(&self, entity: u32) -> Newest<'_> {
+        let positions = self.streams.get(entity as usize).map_or(&[][..], |stream| &stream.positions);
+        Box::new(positions.iter().rev().copied())
+    }
+
+    pub(super) fn of_scope(&self, scope: u32) -> Newest<'_> {
+        Box::new(self.by_scope.newest_first(&scope))
+    }
+
+    pub(super) fn of_kind(&self, kind: EventKind) -> Newest<'_> {
+        Box::new(self.by_kind.newest_first(&kind))
+    }
+
+    pub(super) fn with_tag(&self, tag: u32) -> Newest<'_> {
+        Box::new(self.tagged.newest_first(&tag))
+    }
+
+    pub(super) fn tags_of(&self, position: u32) -> impl Iterator<Item = u32> + '_ {
+        self.tags.get(position)
+    }
+
+    /// Entity and scope, by their numbers, and kind of an event.
+    pub(super) fn facts(&self, position: u32) -> Option<(u32, u32, EventKind)> {
+        let row = self.rows.get(position as usize)?;
+        Some((row.stream, row.scope, self.kinds.get(position as usize)?))
+    }
+
     /// The store's own events are no part of the callers' graph: as a cause one counts as lying outside of it.
     fn seen_from_callers(&self, cause: Cause) -> Cause {
-        let own = || self.row(self.position_of(&cause.id)?).map(|row| row.kind.is_reserved());
+        let own = || self.kind(self.position_of(&cause.id)?).map(EventKind::is_reserved);
         Cause { external: cause.external || own().unwrap_or(false), ..cause }
+    }
+
+    fn kind(&self, position: u64) -> Option<EventKind> {
+        self.kinds.get(usize::try_from(position).ok()?)
     }
 
     fn row(&self, position: u64) -> Option<Row> {
@@ -139,6 +205,10 @@ impl Index for MemoryIndex {
         let hash = self.hasher.hash_one(id);
         let found = self.by_id.find(hash, |position| self.ids.get(*position as usize).as_ref() == Some(id))?;
         Some(u64::from(*found))
+    }
+
+    fn id_at(&self, position: u64) -> Option<EventId> {
+        self.ids.get(usize::try_from(position).ok()?)
     }
 
     fn address(&self, position: u64) -> Option<Address> {
@@ -172,11 +242,11 @@ impl Index for MemoryIndex {
 
     fn walk(&self, positions: Range<u64>, take: &mut dyn FnMut(Walked<'_>)) {
         for position in positions {
-            let Some(row) = self.row(position) else { return };
+            let (Some(row), Some(kind)) = (self.row(position), self.kind(position)) else { return };
             let id = usize::try_from(position).ok().and_then(|at| self.ids.get(at));
             let (entity, scope) = (self.entities.name(row.stream), self.scopes.name(row.scope));
             if let (Some(id), Some(entity), Some(scope)) = (id, entity, scope) {
-                take(Walked { position, id, entity, scope, kind: row.kind });
+                take(Walked { position, id, entity, scope, kind });
             }
         }
     }
@@ -195,7 +265,7 @@ impl Index for MemoryIndex {
         Some(Edges {
             position,
             id: self.ids.get(at as usize)?,
-            kind: row.kind,
+            kind: self.kind(position)?,
             entity: Arc::clone(self.entities.name(row.stream)?),
             scope: Arc::clone(self.scopes.name(row.scope)?),
             correlation: self.correlations.get(at).next(),
@@ -219,6 +289,7 @@ impl Index for MemoryIndex {
         let streams: usize = self.streams.iter().map(|stream| stream.positions.capacity() * size_of::<u32>()).sum();
         self.ids.bytes()
             + self.rows.bytes()
+            + self.kinds.bytes()
             + self.by_id.allocation_size()
             + self.streams.capacity() * size_of::<Stream>()
             + streams
@@ -228,6 +299,11 @@ impl Index for MemoryIndex {
             + self.correlations.bytes()
             + self.caused_by.bytes()
             + self.correlated.bytes()
+            + self.by_kind.bytes()
+            + self.by_scope.bytes()
+            + self.tag_names.bytes()
+            + self.tags.bytes()
+            + self.tagged.bytes()
             + self.keys.capacity() * (size_of::<(KeyScope, Vec<(KeyId, u32)>)>() + 1)
             + self.key_bytes
     }
@@ -238,9 +314,13 @@ impl Index for MemoryIndex {
         let stream = self.push_stream(&entry, position);
         let scope = self.scopes.number(entry.scope);
         let address = entry.address.segment << OFFSET_BITS | entry.address.offset;
-        self.rows.push(Row { address, stream, scope, kind: entry.kind });
+        self.rows.push(Row { address, stream, scope });
+        self.kinds.push(entry.kind);
         self.push_id(entry.id, position);
         self.push_edges(&entry, position);
+        self.by_kind.push(entry.kind, position);
+        self.by_scope.push(scope, position);
+        self.push_tags(entry.tags, position);
         if let Some((scope, key_id)) = entry.key {
             self.push_key(scope, key_id, position);
         }
@@ -261,6 +341,12 @@ impl Index for MemoryIndex {
         self.correlations.pop(position);
         self.caused_by.pop(position);
         self.correlated.pop(position);
+        if let Some(kind) = self.kinds.pop() {
+            self.by_kind.pop(kind);
+        }
+        self.by_scope.pop(row.scope);
+        self.tags.pop(position);
+        self.tagged.pop(position);
         // Rare: only a failed write takes events back, and it takes few.
         self.keys.retain(|_, keys| {
             keys.retain(|(_, first)| *first != position);
@@ -298,6 +384,7 @@ mod tests {
             kind,
             correlation: None,
             causes: &[],
+            tags: &[],
             chain_hash: chain(n as u8),
             key: Some((&scope, key_id)),
         });
@@ -347,6 +434,7 @@ mod tests {
             kind: EventKind::from_u16(0x1001),
             correlation: Some(root),
             causes: &causes,
+            tags: &[],
             chain_hash: chain(1),
             key: None,
         };

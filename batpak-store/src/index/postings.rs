@@ -1,11 +1,9 @@
-//! Which events name an id: one list an id, grown at its end.
+//! Which events name an id, or have a tag: one list a key, grown at its end.
 //!
-//! Invariant: rows are in position order, and a list is walked from its last row back, so an id costs one table entry and a row
+//! Invariant: rows are in position order, and a list is walked from its last row back, so a key costs one table entry and a row
 //! eight bytes.
 
-use std::collections::HashMap;
-
-use batpak_format::EventId;
+use std::{collections::HashMap, hash::Hash};
 
 use super::column::Column;
 
@@ -20,23 +18,23 @@ struct Row {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Postings {
-    last: HashMap<EventId, u32>,
+pub(super) struct Postings<K> {
+    last: HashMap<K, u32>,
     rows: Column<Row>,
 }
 
-impl Postings {
+impl<K: Copy + Eq + Hash> Postings<K> {
     pub(super) fn new() -> Self {
         Self { last: HashMap::new(), rows: Column::new() }
     }
 
-    pub(super) fn push(&mut self, id: EventId, position: u32) {
+    pub(super) fn push(&mut self, key: K, position: u32) {
         let row = u32::try_from(self.rows.len()).unwrap_or(NONE);
-        let previous = self.last.insert(id, row).unwrap_or(NONE);
+        let previous = self.last.insert(key, row).unwrap_or(NONE);
         self.rows.push(Row { position, previous });
     }
 
-    /// Takes back every row of a position, which is the last one. Rare: it looks at every id.
+    /// Takes back every row of a position, which is the last one. Rare: it looks at every key.
     pub(super) fn pop(&mut self, position: u32) {
         while let Some(at) = self.rows.len().checked_sub(1)
             && let Some(row) = self.rows.get(at).filter(|row| row.position == position)
@@ -51,25 +49,29 @@ impl Postings {
         }
     }
 
-    /// The positions of the events that name an id, in order.
-    pub(super) fn positions(&self, id: &EventId) -> Vec<u64> {
-        let mut positions = Vec::new();
-        let mut at = self.last.get(id).copied().unwrap_or(NONE);
-        while let Some(row) = self.rows.get(at as usize).filter(|_| at != NONE) {
-            positions.push(u64::from(row.position));
-            at = row.previous;
-        }
+    /// The positions of a key's events, in order.
+    pub(super) fn positions(&self, key: &K) -> Vec<u64> {
+        let mut positions: Vec<u64> = self.newest_first(key).map(u64::from).collect();
         positions.reverse();
         positions
     }
 
+    /// The positions of a key's events, the last one first.
+    pub(super) fn newest_first(&self, key: &K) -> impl Iterator<Item = u32> + '_ {
+        let last = self.last.get(key).copied();
+        let row = |at: u32| self.rows.get(at as usize);
+        std::iter::successors(last.and_then(row), move |current| row(current.previous)).map(|row| row.position)
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.rows.bytes() + self.last.capacity() * (size_of::<(EventId, u32)>() + 1)
+        self.rows.bytes() + self.last.capacity() * (size_of::<(K, u32)>() + 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use batpak_format::EventId;
+
     use super::*;
 
     fn id(n: u8) -> EventId {

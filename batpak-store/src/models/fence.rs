@@ -8,7 +8,7 @@ use std::sync::{
 use batpak_crypto::RootSecret;
 use batpak_format::{Frame, FrameSeed, KeyId, SEGMENT_HEADER_LEN};
 use batpak_keyset::{CopyBytes, KeyMissing, Keyset, LoadInput, candidates};
-use batpak_segment::{DiskCall, DiskOp};
+use batpak_segment::DiskOp;
 
 use super::rig::{DIR, Rig, explore, explore_all, explore_twin, is_keyset, is_log};
 use crate::{AppendError, Durability, StoreId, defect::Defect, sync::spawn};
@@ -18,7 +18,7 @@ const SLEEPER: &str = "an appender waits for a publication that has failed";
 const TWICE: &str = "a waiter published again what was published for it";
 
 /// The keyset of two copies.
-pub(super) fn durable_keyset(a: CopyBytes, b: CopyBytes) -> Option<Keyset> {
+pub(super) fn durable_keyset(a: CopyBytes<'_>, b: CopyBytes<'_>) -> Option<Keyset> {
     let candidates = candidates(&LoadInput { store: None, a, b }).ok()?;
     let root: RootSecret = candidates.header().provider.local_secret()?;
     Some(candidates.open(&root).ok()?.keyset)

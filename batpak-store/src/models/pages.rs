@@ -44,9 +44,10 @@ fn keyset_left(left: &MemoryDisk) -> Keyset {
         let file = left.open(&Path::new(DIR).join(name), Access::Read).expect("it was made with the store");
         let mut bytes = vec![0; usize::try_from(file.len().expect("it has a length")).expect("it is small")];
         file.read_exact_at(&mut bytes, 0).expect("it reads");
-        CopyBytes::Bytes(bytes)
+        bytes
     };
-    durable_keyset(copy("keyset.a"), copy("keyset.b")).expect("a whole copy is durable at every moment")
+    let (a, b) = (copy("keyset.a"), copy("keyset.b"));
+    durable_keyset(CopyBytes::Bytes(&a), CopyBytes::Bytes(&b)).expect("a whole copy is durable at every moment")
 }
 
 fn two_appends_turn_the_page() {

@@ -13,7 +13,7 @@ fn keyed<'a>(payload: &'a [u8]) -> NewEvent<'a> {
 
 /// The first receipt, as a repeat returns it.
 fn again(first: &Receipt) -> Receipt {
-    Receipt { repeat: Some(Repeat::SameContent), ..*first }
+    Receipt { repeat: Some(Repeat::SameContent), ..first.clone() }
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn batch_whose_ids_are_all_there_is_answered_with_the_first_receipts() {
         // Its events may come alone, in another order, or together with another batch's.
         assert_eq!(store.append(&batch[1]).unwrap(), expected[1]);
         let turned = [batch[2].clone(), batch[0].clone()];
-        assert_eq!(store.append_batch(&turned).unwrap(), [expected[2], expected[0]]);
+        assert_eq!(store.append_batch(&turned).unwrap(), [expected[2].clone(), expected[0].clone()]);
         let other = [batch[0].clone(), event("b", b"other").key(b"2")];
         let refused = store.append_batch(&other);
         assert!(matches!(refused, Err(AppendError::Conflict { id }) if id == first[1].id), "{refused:?}");
