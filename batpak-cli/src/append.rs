@@ -18,6 +18,7 @@ use crate::{
     open::{Keys, inspect},
     output::Output,
     receipt::ReceiptLine,
+    rules::RuleFlags,
     time,
 };
 
@@ -29,7 +30,10 @@ away. Of a key only a hash is stored, as the event's id: whoever guesses the key
 guess. Personal data belongs in the payload, which is sealed.
 
 With --key, appending the same event again returns the first receipt as a repeat; other content
-under the same key is a conflict (exit code 1).";
+under the same key is a conflict (exit code 1).
+
+With --expect, --fail-if and --gate the append is refused (exit code 1) when, at the commit, the
+log is not as they say; with --json the reason is an object.";
 
 /// Append one event and print its receipt
 #[derive(Debug, Args)]
@@ -75,6 +79,13 @@ pub struct Append {
     #[arg(long, value_parser = time::parse)]
     time: Option<Timestamp>,
 
+    #[command(flatten)]
+    rules: RuleFlags,
+
+    /// Append past the gates named; the reason is kept for ever and in clear, in an event of the store
+    #[arg(long, value_name = "REASON", requires = "gate")]
+    bypass: Option<String>,
+
     /// When the append is acknowledged
     #[arg(long, value_enum, default_value_t)]
     durability: DurabilityFlag,
@@ -94,8 +105,14 @@ impl Append {
         let coordinate = Coordinate::new(&self.entity, &self.scope)
             .map_err(|wrong| CliError::Command(format!("--entity or --scope: {wrong}")))?;
         let payload = self.payload(inspect(&self.dir)?.plaintext_bytes_max)?;
-        let store = keys.open(&self.dir, self.durability.into())?;
-        let receipt = store.append(&self.event(coordinate, &payload))?;
+        let store = keys.open_accepting(&self.dir, self.durability.into(), |config| {
+            config.gates(self.rules.gates()).denials_recorded(self.rules.denials_recorded())
+        })?;
+        let event = self.rules.on(self.event(coordinate, &payload));
+        let receipt = match &self.bypass {
+            Some(reason) => store.append_bypassing(&event, reason)?,
+            None => store.append(&event)?,
+        };
         store.close()?;
         output.show(&ReceiptLine::from(&receipt))
     }

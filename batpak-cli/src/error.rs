@@ -5,8 +5,8 @@
 use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use batpak_graph::GraphError;
-use batpak_store::{AppendError, CertificateError, EventId, OpenError, ReadError, ShredError};
-use serde_json::{Map, Value};
+use batpak_store::{AppendError, CertificateError, Denied, EventId, Expect, OpenError, ReadError, ShredError};
+use serde_json::{Map, Value, json};
 
 use crate::{import::ImportError, output::counted};
 
@@ -180,6 +180,7 @@ impl CliError {
     pub fn details(&self) -> Map<String, Value> {
         match self {
             Self::Import(error) => error.details(),
+            Self::Append(error) => append_details(error),
             _ => Map::new(),
         }
     }
@@ -285,10 +286,13 @@ const fn certificate_exit(error: &CertificateError) -> Exit {
 /// Returns the exit code of a refused append.
 pub fn append_exit(error: &AppendError) -> Exit {
     match error {
-        AppendError::Conflict { .. }
+        AppendError::ConditionFailed { .. }
+        | AppendError::Conflict { .. }
+        | AppendError::Denied { .. }
         | AppendError::DuplicateInBatch { .. }
         | AppendError::PartlyRepeated { .. }
         | AppendError::ScopeShredded
+        | AppendError::UnexpectedRevision { .. }
         | AppendError::UnknownCause { .. } => Exit::No,
         AppendError::BatchTooLarge { .. }
         | AppendError::InvalidCauses(_)
@@ -298,4 +302,30 @@ pub fn append_exit(error: &AppendError) -> Exit {
         | AppendError::ReservedKind { .. } => Exit::Usage,
         _ => Exit::Refused,
     }
+}
+
+/// Returns why the rules of an append refused it, for programs.
+fn append_details(error: &AppendError) -> Map<String, Value> {
+    let reason = match error {
+        AppendError::ConditionFailed { position } => json!({ "code": "condition_failed", "position": position }),
+        AppendError::UnexpectedRevision { expected, actual, .. } => {
+            let expected = match expected {
+                Expect::Exactly(revision) => json!(revision),
+                Expect::NoStream => json!("none"),
+                Expect::Exists => json!("exists"),
+                _ => json!("any"),
+            };
+            json!({ "code": "unexpected_revision", "expected": expected, "actual": actual })
+        }
+        AppendError::Denied { denied, recorded } => {
+            let denial = |denied: &Denied| {
+                let Denied { gate, denial, .. } = denied;
+                json!({ "gate": gate, "code": denial.code, "message": denial.message })
+            };
+            let denials: Vec<Value> = denied.iter().map(denial).collect();
+            json!({ "code": "denied", "denials": denials, "recorded": recorded })
+        }
+        _ => return Map::new(),
+    };
+    Map::from_iter([("reason".to_owned(), reason)])
 }

@@ -21,6 +21,7 @@ mod progress;
 mod read;
 mod readmit;
 mod receipt;
+mod rules;
 mod selection;
 mod shred;
 mod size;

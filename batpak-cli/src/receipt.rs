@@ -18,6 +18,8 @@ pub struct ReceiptLine {
     event_hash: String,
     chain_hash: String,
     repeat: Option<&'static str>,
+    /// The gates that permitted.
+    gates: Vec<String>,
 }
 
 impl From<&Receipt> for ReceiptLine {
@@ -33,6 +35,7 @@ impl From<&Receipt> for ReceiptLine {
                 // A shredded original is the one reason for it today; a further reason compares no more than this one.
                 _ => "content_unchecked",
             }),
+            gates: receipt.gates.iter().flat_map(|gates| gates.iter()).map(ToString::to_string).collect(),
         }
     }
 }
@@ -44,6 +47,9 @@ impl Shown for ReceiptLine {
         writeln!(out, "revision    {}", self.revision)?;
         writeln!(out, "event hash  {}", self.event_hash)?;
         writeln!(out, "chain hash  {}", self.chain_hash)?;
+        if !self.gates.is_empty() {
+            writeln!(out, "gates       {}", self.gates.join(", "))?;
+        }
         match self.repeat {
             None => Ok(()),
             Some("same_content") => writeln!(out, "repeat      it was there already, with the same content"),

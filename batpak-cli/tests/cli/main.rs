@@ -10,5 +10,6 @@ mod jsonl;
 mod keys;
 mod killed;
 mod output;
+mod rules;
 mod shred;
 mod verbs;
