@@ -75,8 +75,19 @@ pub use stats::{KeysetStats, Stats};
 pub use store::{Store, StoreInfo};
 pub use ticket::Ticket;
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport};
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub use {
+    aggregate::{Aggregate, ExecuteError, Loaded},
+    scenario::{Outcome, Scenario},
+    typed::{
+        DecodeError, EncodeError, Encoded, EventPayload, EventSet, Prepared, Typed, TypedError, Value,
+        kinds_are_distinct,
+    },
+};
 
 mod accept;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod aggregate;
 mod append;
 mod causality;
 mod certificate;
@@ -91,6 +102,7 @@ mod error;
 mod event;
 mod expect;
 mod fence;
+mod fold;
 mod follow;
 mod gate;
 mod gated;
@@ -119,6 +131,8 @@ mod rekey;
 mod repeat;
 mod report;
 mod rules;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod scenario;
 mod secret;
 mod segments;
 mod selection;
@@ -131,6 +145,8 @@ mod store;
 mod sync;
 mod system;
 mod ticket;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod typed;
 mod unframed;
 mod verify;
 mod victims;

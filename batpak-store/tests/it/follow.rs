@@ -86,9 +86,9 @@ fn follow_honours_its_query_and_always_goes_forward() {
     }
     assert_eq!(positions(&store, &Query::all().entity("a").from(4).to(12)), [5, 7, 9, 11]);
     assert_eq!(positions(&store, &Query::all().entity("b").reverse().limit(3)), [2, 4, 6]);
-    assert_eq!(positions(&store, &Query::all().limit(0)), []);
-    assert_eq!(positions(&store, &Query::all().to(0)), []);
-    assert_eq!(positions(&store, &Query::all().kind(kind()).scope("scope-2")), []);
+    assert_eq!(positions(&store, &Query::all().limit(0)), [0_u64; 0]);
+    assert_eq!(positions(&store, &Query::all().to(0)), [0_u64; 0]);
+    assert_eq!(positions(&store, &Query::all().kind(kind()).scope("scope-2")), [0_u64; 0]);
     assert_eq!(positions(&store, &Query::all().include_system(true).limit(2)), [0, 1]);
     assert_eq!(positions(&store, &Query::all()).len(), 20);
 }

@@ -39,3 +39,4 @@ mod shred;
 mod spots;
 mod tight;
 mod torn;
+mod typed;
