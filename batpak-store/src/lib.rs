@@ -33,6 +33,8 @@
 //! - Choosing where the root secret is kept is explicit: [`KeyFile`], [`Passphrase`], [`Local`] or a [`RootSecretProvider`] of your
 //!   own. With [`Local`], and with a passphrase alone, old copies of the directory open what they held.
 //! - [`Durability::Synced`] is the default: an append returns after fdatasync. The fence holds under the other modes as well.
+//! - What a caller decided against is held at the commit: [`Expect`], [`AppendCondition`], and [`Gate`]s, which run under the commit
+//!   lock. With the features `json` and `msgpack` there are typed events and aggregates.
 //! - One process writes; any number read beside it ([`Store::open_read_only`]).
 //! - Rolled segments are memory maps. A file of the store that another program cuts short while it is open ends this process.
 #![forbid(unsafe_code)]
@@ -48,8 +50,8 @@ pub use batpak_format::{
 };
 pub use batpak_keyset::{Granularity, ProviderKind};
 
-pub use condition::{AppendCondition, QueryItem};
 pub use certificate::{CertificateError, CertificateField, CertificateFinding, CertificateReport};
+pub use condition::{AppendCondition, QueryItem};
 pub use config::{Clock, Config, Durability, Encryption, SEGMENT_BYTES_LIMIT, SEGMENT_BYTES_MIN, SystemClock};
 pub use error::{AppendError, OpenError, PublishError, ReadError};
 pub use event::{Event, NewEvent, Payload, Receipt, Repeat, ShredProof};

@@ -15,7 +15,8 @@ fn args<'a>(entity: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 fn reason(home: &Home, entity: &str, more: &[&str]) -> Value {
     let run = home.run(args(entity, more).into_iter().chain(["--json"]));
     assert_eq!(run.code, 1, "{}", run.stderr);
-    let error: Value = serde_json::from_str(run.stderr.lines().last().unwrap()).unwrap();
+    let last = run.stderr.lines().last().expect("there is a message");
+    let error: Value = serde_json::from_str(last).expect("the message is an object");
     error["reason"].clone()
 }
 

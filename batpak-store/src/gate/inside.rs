@@ -7,6 +7,7 @@ use std::cell::Cell;
 use crate::sync::thread_local;
 
 thread_local! {
+    #[expect(clippy::missing_const_for_thread_local, reason = "the shim's has no form for constants")]
     static INSIDE: Cell<bool> = Cell::new(false);
 }
 

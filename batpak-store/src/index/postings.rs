@@ -89,7 +89,7 @@ mod tests {
         postings.pop(7);
         assert_eq!(postings.positions(&id(1)), [3]);
         assert_eq!(postings.positions(&id(2)), [3]);
-        assert_eq!(postings.positions(&id(3)), []);
+        assert_eq!(postings.positions(&id(3)), [0_u64; 0]);
         postings.push(id(1), 7);
         assert_eq!(postings.positions(&id(1)), [3, 7]);
     }

@@ -82,7 +82,7 @@ mod tests {
         sparse.pop(8);
         assert_eq!(sparse.get(9).collect::<Vec<_>>(), [12]);
         sparse.pop(9);
-        assert_eq!(sparse.get(9).collect::<Vec<_>>(), []);
+        assert_eq!(sparse.get(9).collect::<Vec<_>>(), [0; 0]);
         sparse.push(4, [13]);
         assert_eq!(sparse.get(2).chain(sparse.get(4)).collect::<Vec<_>>(), [10, 11, 13]);
     }

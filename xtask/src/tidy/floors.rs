@@ -106,7 +106,8 @@ fn excess(tree: &Tree, floor: &Floor, package: &Package) -> Vec<Violation> {
         let is_ours = dependency.path.is_some();
         let allowed = match (is_ours, dependency.is_dev()) {
             (true, false) => floor.layers.contains(&name),
-            (true, true) => floor.layers.contains(&name) || floor.dev_layers.contains(&name),
+            // Itself: so its tests turn on its own features.
+            (true, true) => name == package.name || floor.layers.contains(&name) || floor.dev_layers.contains(&name),
             (false, false) => floor.foreign.contains(&name),
             (false, true) => true,
         };
