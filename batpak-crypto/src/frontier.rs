@@ -98,7 +98,7 @@ fn subtree(word: &[u8]) -> Subtree {
 }
 
 /// Makes room for so many more bytes; what the vector held before is wiped when it has to move.
-fn make_room(out: &mut Zeroizing<Vec<u8>>, bytes: usize) {
+pub(crate) fn make_room(out: &mut Zeroizing<Vec<u8>>, bytes: usize) {
     if out.capacity() - out.len() < bytes {
         let room = (out.len() + bytes).max(out.capacity() * 2);
         let mut larger = Zeroizing::new(Vec::with_capacity(room));

@@ -21,6 +21,11 @@ impl PayloadKey {
         Self(Secret::copied(bytes))
     }
 
+    /// The bytes, for a [`SecretSet`](crate::SecretSet) and nothing else.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        self.0.bytes()
+    }
+
     /// Turns the plaintext in `buffer` into ciphertext and returns its tag. A nonce is used once with a key.
     ///
     /// # Errors

@@ -49,6 +49,9 @@ pub(crate) const NONCE_AT: usize = LOCAL_SECRET_AT + 32;
 /// Bytes of the fixed part of the header; parameters of an outside provider follow.
 pub const IMAGE_HEADER_LEN: usize = NONCE_AT + NONCE_LEN;
 
+/// Where the root secret stands in an image under `Local`; zeros stand there under every other provider.
+pub const IMAGE_LOCAL_SECRET_AT: usize = LOCAL_SECRET_AT;
+
 const _: () = assert!(IMAGE_HEADER_LEN == 224);
 
 /// How far the log was known durable when an image was encoded.

@@ -71,6 +71,7 @@ mod provider;
 mod publication;
 mod rows;
 mod scope;
+mod secrets;
 mod slots;
 mod snapshot;
 mod table;
@@ -80,8 +81,8 @@ pub use error::{ImageError, KeyFileError, KeyMissing, KeysetError, LoadError, Sc
 pub use extent::{EXTENT_HEADER_LEN, EXTENT_MAGIC, EXTENT_VERSION, ExtentBytes, ExtentWrite};
 pub use frontiers::{ExtentRewrite, Frontiers, SecretChange};
 pub use header::{
-    CopyIdentity, IMAGE_HEADER_LEN, IMAGE_MAGIC, IMAGE_VERSION, INCOMPATIBLE_FLAGS_KNOWN, ImageHeader, LogSeen,
-    READ_COMPATIBLE_FLAGS_KNOWN,
+    CopyIdentity, IMAGE_HEADER_LEN, IMAGE_LOCAL_SECRET_AT, IMAGE_MAGIC, IMAGE_VERSION, INCOMPATIBLE_FLAGS_KNOWN,
+    ImageHeader, LogSeen, READ_COMPATIBLE_FLAGS_KNOWN,
 };
 pub use image::{IMAGE_CHECK_LEN, IMAGE_PAD, INLINE_BYTES_MIN};
 pub use keyset::{CreateKeyset, Keyset};

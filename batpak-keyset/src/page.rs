@@ -120,6 +120,8 @@ pub struct PageSummary {
     pub reserved: u32,
     /// Leaves that can still be derived; none when that is not known.
     pub leaves_left: Option<u32>,
+    /// Nodes of the frontier; none when that is not known.
+    pub nodes: Option<u32>,
     /// Where the nodes stand.
     pub state: PageState,
 }

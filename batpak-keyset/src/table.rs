@@ -34,6 +34,7 @@ impl Row {
                 leaves: leaves_of(run.depth),
                 reserved: leaves_of(run.depth),
                 leaves_left: Some(0),
+                nodes: Some(0),
                 state: PageState::Gone,
             },
             Self::Page(page) => PageSummary {
@@ -42,6 +43,8 @@ impl Row {
                 leaves: page.leaves(),
                 reserved: page.reserved,
                 leaves_left: page.tree().map(batpak_crypto::Tree::leaves_left),
+                // A tree has at most 8^6 nodes.
+                nodes: page.tree().map(|tree| tree.frontier().len() as u32),
                 state: state(page),
             },
         }

@@ -64,6 +64,7 @@ pub use gate::{
 pub use holds::Hold;
 pub use pending::{Finished, Pending};
 pub use plan::{PlanHash, PlanHashError, PlannedScope, ShredPlan};
+pub use leak::{CANARY_BYTES_MAX, LeakError, LeakHit, LeakSearch, LeakSecrets};
 pub use query::Query;
 pub use read::Events;
 pub use report::OpenReport;
@@ -117,6 +118,7 @@ mod keys_destroyed;
 mod keyset_files;
 mod keyset_load;
 mod layout;
+mod leak;
 mod log_read;
 mod log_scan;
 #[cfg(all(test, loom))]
