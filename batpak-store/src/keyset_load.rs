@@ -6,7 +6,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use batpak_crypto::{Entropy, RootSecret};
-use batpak_format::KeyRun;
+use batpak_format::{KeyRun, StoreId};
 use batpak_keyset::{
     Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, ExtentRewrite, Finding, ImageHeader, Keyset, LoadError,
     LoadInput, Loaded, LogSeen, Rewrite, SecretChange, Step, candidates,
@@ -80,10 +80,7 @@ pub(crate) fn judge(
     context: &ProviderContext<'_>,
     provider: &Arc<dyn RootSecretProvider>,
 ) -> Result<Candidates, OpenError> {
-    let a = read_copy(context.disk, context.dir, Copy::A)?;
-    let b = read_copy(context.disk, context.dir, Copy::B)?;
-    let input = LoadInput { store: Some(context.store), a: a.as_input(), b: b.as_input() };
-    let candidates = candidates(&input).map_err(|why| refuse(why, context))?;
+    let candidates = Copies::read(context.disk, context.dir)?.judge(context.store)?;
     let found = candidates.header().provider.kind();
     if found != provider.kind() {
         return Err(ProviderError::WrongKind { found }.into());
@@ -98,7 +95,7 @@ fn load_once(
     let candidates = judge(context, provider)?;
     let header = candidates.header();
     let root = provider.unlock(context, &header.provider, header.secret_id)?;
-    let loaded = candidates.open(&root).map_err(|why| refuse(why, context))?;
+    let loaded = candidates.open(&root).map_err(|why| refuse(why, context.store))?;
     Ok((loaded, root))
 }
 
@@ -112,13 +109,40 @@ pub(crate) fn log_seen(disk: &dyn Disk, dir: &Path) -> u64 {
     headers(disk, dir).into_iter().flatten().map(|header| header.log_seen.position).max().unwrap_or(0)
 }
 
-fn headers(disk: &dyn Disk, dir: &Path) -> [Option<ImageHeader>; 2] {
+/// What both copies claim in clear, unchecked.
+pub(crate) fn headers(disk: &dyn Disk, dir: &Path) -> [Option<ImageHeader>; 2] {
     Copy::BOTH.map(|copy| {
         let file = disk.open(&dir.join(copy.file_name()), Access::Read).ok()?;
         let mut start = Zeroizing::new(vec![0; batpak_keyset::IMAGE_PAD]);
         file.read_full_at(&mut start, 0).ok()?;
         ImageHeader::decode(&start).ok()
     })
+}
+
+/// Both copies as the disk has them.
+pub(crate) struct Copies {
+    a: Read,
+    b: Read,
+}
+
+impl Copies {
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
+        Ok(Self { a: read_copy(disk, dir, Copy::A)?, b: read_copy(disk, dir, Copy::B)? })
+    }
+
+    /// Judges both; no secret is asked for.
+    pub(crate) fn judge(&self, store: StoreId) -> Result<Candidates, OpenError> {
+        let input = LoadInput { store: Some(store), a: self.a.as_input(), b: self.b.as_input() };
+        candidates(&input).map_err(|why| refuse(why, store))
+    }
+
+    /// The bytes of one copy; none when it could not be read.
+    pub(crate) fn into_bytes(self, copy: Copy) -> Zeroizing<Vec<u8>> {
+        match (copy, self.a, self.b) {
+            (Copy::A, Read::Bytes(bytes), _) | (Copy::B, _, Read::Bytes(bytes)) => bytes,
+            _ => Zeroizing::default(),
+        }
+    }
 }
 
 enum Read {
@@ -152,11 +176,11 @@ fn read_copy(disk: &dyn Disk, dir: &Path, copy: Copy) -> Result<Read, OpenError>
     })
 }
 
-fn refuse(why: LoadError, context: &ProviderContext<'_>) -> OpenError {
+fn refuse(why: LoadError, store: StoreId) -> OpenError {
     match why {
         LoadError::KeysetMissing => OpenError::KeysetMissing,
         LoadError::RootSecretWrong => ProviderError::Wrong.into(),
-        LoadError::ForeignKeyset { found, .. } => OpenError::ForeignKeyset { expected: context.store, found },
+        LoadError::ForeignKeyset { found, .. } => OpenError::ForeignKeyset { expected: store, found },
         why => OpenError::KeysetCorrupt(why),
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in a store's directory.
+//! What stands in a store's directory: `lock`, `keyset.a` and `keyset.b`, `extents/`, `segments/` and, after a backup, `backup.note`.
 //!
 //! Invariant: a file that is none of the store's is refused by name; hidden files and `lost+found` are left alone.
 
@@ -14,6 +14,8 @@ use crate::{OpenError, keyset_files::EXTENTS_DIR};
 
 /// The file that a writer locks.
 pub(crate) const LOCK_FILE: &str = "lock";
+/// The note of the last backup, which may be deleted.
+pub(crate) const BACKUP_NOTE: &str = "backup.note";
 const DIR_MODE: u32 = 0o700;
 
 /// What was found in a store's directory.
@@ -38,6 +40,7 @@ impl Layout {
                 (LOCK_FILE, false) => layout.lock = true,
                 (SEGMENTS_DIR, true) => layout.segments = !list(disk, &dir.join(SEGMENTS_DIR))?.is_empty(),
                 (EXTENTS_DIR, true) => {}
+                (BACKUP_NOTE, false) => continue,
                 (name, false) if Copy::BOTH.iter().any(|copy| copy.file_name() == name) => layout.keyset = true,
                 (name, _) if name.starts_with('.') || name == "lost+found" => continue,
                 _ => {

@@ -50,9 +50,11 @@ pub use batpak_format::{
 };
 pub use batpak_keyset::{Granularity, ProviderKind};
 
+pub use backup::{BackupError, BackupFolders, BackupReport, LastBackup};
 pub use certificate::{CertificateError, CertificateField, CertificateFinding, CertificateReport};
 pub use condition::{AppendCondition, QueryItem};
 pub use config::{Clock, Config, Durability, Encryption, SEGMENT_BYTES_LIMIT, SEGMENT_BYTES_MIN, SystemClock};
+pub use drill::Drill;
 pub use error::{AppendError, OpenError, PublishError, ReadError};
 pub use event::{Event, NewEvent, Payload, Receipt, Repeat, ShredProof};
 pub use expect::Expect;
@@ -62,12 +64,14 @@ pub use gate::{
     Proposal, RatePerEntity, RequireCauses,
 };
 pub use holds::Hold;
+pub use key_report::{CopyReport, ExtentReport, KeyReport, PageReport};
+pub use leak::{CANARY_BYTES_MAX, LeakError, LeakHit, LeakSearch, LeakSecrets};
 pub use pending::{Finished, Pending};
 pub use plan::{PlanHash, PlanHashError, PlannedScope, ShredPlan};
-pub use leak::{CANARY_BYTES_MAX, LeakError, LeakHit, LeakSearch, LeakSecrets};
 pub use query::Query;
 pub use read::Events;
 pub use report::OpenReport;
+pub use restore::RestoreReport;
 pub use secret::{
     Destruction, KeyFile, Local, NewSecret, Passphrase, ProviderContext, ProviderError, RootSecretProvider,
 };
@@ -92,6 +96,7 @@ mod accept;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 mod aggregate;
 mod append;
+mod backup;
 mod causality;
 mod certificate;
 mod close;
@@ -100,6 +105,7 @@ mod condition;
 mod config;
 mod create;
 mod defect;
+mod drill;
 mod durability;
 mod error;
 mod event;
@@ -113,6 +119,7 @@ mod hold;
 mod holds;
 mod index;
 mod inspect;
+mod key_report;
 mod keys;
 mod keys_destroyed;
 mod keyset_files;
@@ -134,6 +141,7 @@ mod refresh;
 mod rekey;
 mod repeat;
 mod report;
+mod restore;
 mod rules;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 mod scenario;

@@ -4,6 +4,7 @@
 mod kit;
 
 mod accept;
+mod backup;
 mod between;
 mod causality;
 mod certificate;
