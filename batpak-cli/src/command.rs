@@ -6,15 +6,20 @@ use clap::{Parser, Subcommand};
 
 use crate::accept::Accept;
 use crate::append::Append;
+use crate::backup::Backup;
 use crate::certificate::CertificateVerb;
 use crate::demo::Demo;
+use crate::drill::Drill;
 use crate::get::Get;
 use crate::graph::GraphVerb;
 use crate::import::Import;
 use crate::init::Init;
+use crate::keys::KeysVerb;
+use crate::leakcheck::Leakcheck;
 use crate::open::Keys;
 use crate::read::Read;
 use crate::readmit::Readmit;
+use crate::restore::Restore;
 use crate::shred::Shred;
 use crate::stats::Stats;
 use crate::verify::Verify;
@@ -23,7 +28,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
-     verification failed, no such shred, certificate changed or not borne out
+     verification failed, no such shred, certificate changed or not borne out, a drill or a
+     search for leaks that found something
   2  the command or its input is wrong: malformed id, kind or import line, payload too large,
      shred without --yes, or by what the store has no keys for
   3  the store or the disk refused
@@ -46,7 +52,8 @@ With --json:
 Exit codes:
   0  done
   1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
-     verification failed, no such shred, certificate changed or not borne out
+     verification failed, no such shred, certificate changed or not borne out, a drill or a
+     search for leaks that found something
   2  the command or its input is wrong: malformed id, kind or import line, payload too large,
      shred without --yes, or by what the store has no keys for
   3  the store or the disk refused
@@ -83,5 +90,10 @@ pub enum Verb {
     Certificate(CertificateVerb),
     Readmit(Readmit),
     Accept(Accept),
+    Keys(KeysVerb),
+    Backup(Backup),
+    Restore(Restore),
+    Drill(Drill),
+    Leakcheck(Leakcheck),
     Demo(Demo),
 }

@@ -5,7 +5,9 @@
 use std::{error::Error, io, path::PathBuf, process::ExitCode};
 
 use batpak_graph::GraphError;
-use batpak_store::{AppendError, CertificateError, Denied, EventId, Expect, OpenError, ReadError, ShredError};
+use batpak_store::{
+    AppendError, BackupError, CertificateError, Denied, EventId, Expect, LeakError, OpenError, ReadError, ShredError,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{import::ImportError, output::counted};
@@ -127,6 +129,24 @@ pub enum CliError {
     /// The log does not say what the certificate says.
     #[error("the certificate does not hold: {}", counted(*findings as u64, "finding", "findings"))]
     CertificateFails { findings: usize },
+    /// A backup, a restore or a drill was refused.
+    #[error("{}", chain(.0))]
+    Backup(Box<BackupError>),
+    /// A drill could not restore what the backup should hold, and that is the answer.
+    #[error("the backup is not sound: {}", chain(.0))]
+    DrillNotRestored(Box<BackupError>),
+    /// A drill restored a backup that is not sound.
+    #[error("the backup is not sound: {}", findings.join("; "))]
+    DrillNotSound { findings: Vec<String> },
+    /// A search for leaks could not be made.
+    #[error("{}", chain(.0))]
+    Leak(Box<LeakError>),
+    /// A search for leaks did not find what was planted for it.
+    #[error("the search does not find what was planted for it in {}: what it does not find says nothing", path.display())]
+    LeakBlind { path: PathBuf },
+    /// A search for leaks found something.
+    #[error("found {hits} times what should stand nowhere")]
+    Leaked { hits: u64 },
     /// An import stopped.
     #[error(transparent)]
     Import(Box<ImportError>),
@@ -154,13 +174,19 @@ impl CliError {
             | Self::CertificateChanged { .. }
             | Self::CertificateFails { .. }
             | Self::NotSound { .. }
-            | Self::NotSoundToOpen { .. } => Exit::No,
+            | Self::NotSoundToOpen { .. }
+            | Self::DrillNotRestored(_)
+            | Self::DrillNotSound { .. }
+            | Self::Leaked { .. } => Exit::No,
             Self::Command(_)
             | Self::Flags(_)
             | Self::PassphraseUnset { .. }
             | Self::PassphraseNeeded
             | Self::NoCertificate { .. }
-            | Self::KeyFileNeeded => Exit::Usage,
+            | Self::KeyFileNeeded
+            | Self::LeakBlind { .. } => Exit::Usage,
+            Self::Backup(error) => backup_exit(error),
+            Self::Leak(error) => leak_exit(error),
             Self::Open { source, .. } => open_exit(source),
             Self::Append(error) => append_exit(error),
             Self::Shred(error) => shred_exit(error),
@@ -215,6 +241,18 @@ impl From<CertificateError> for CliError {
     }
 }
 
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> Self {
+        Self::Backup(Box::new(error))
+    }
+}
+
+impl From<LeakError> for CliError {
+    fn from(error: LeakError) -> Self {
+        Self::Leak(Box::new(error))
+    }
+}
+
 impl From<ImportError> for CliError {
     fn from(error: ImportError) -> Self {
         Self::Import(Box::new(error))
@@ -252,6 +290,22 @@ fn advice(error: &OpenError) -> &'static str {
 fn open_exit(error: &OpenError) -> Exit {
     match error {
         OpenError::HintTooLong { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+/// Returns the exit code of a refused backup or restore.
+fn backup_exit(error: &BackupError) -> Exit {
+    match error {
+        BackupError::KeysetFolderNeeded | BackupError::SameFolder { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+/// Returns the exit code of a search that could not be made.
+fn leak_exit(error: &LeakError) -> Exit {
+    match error {
+        LeakError::CanaryTooLong { .. } | LeakError::CanaryTooPlain | LeakError::Blind => Exit::Usage,
         _ => Exit::Refused,
     }
 }

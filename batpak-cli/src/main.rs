@@ -5,9 +5,11 @@
 
 mod accept;
 mod append;
+mod backup;
 mod certificate;
 mod command;
 mod demo;
+mod drill;
 mod durability;
 mod error;
 mod event;
@@ -15,12 +17,15 @@ mod get;
 mod graph;
 mod import;
 mod init;
+mod keys;
+mod leakcheck;
 mod open;
 mod output;
 mod progress;
 mod read;
 mod readmit;
 mod receipt;
+mod restore;
 mod rules;
 mod selection;
 mod shred;
@@ -72,6 +77,11 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         Verb::Certificate(verb) => verb.run(output),
         Verb::Readmit(verb) => verb.run(&cli.keys, output),
         Verb::Accept(verb) => verb.run(&cli.keys, output),
+        Verb::Keys(verb) => verb.run(&cli.keys, output),
+        Verb::Backup(verb) => verb.run(output),
+        Verb::Restore(verb) => verb.run(output),
+        Verb::Drill(verb) => verb.run(&cli.keys, output),
+        Verb::Leakcheck(verb) => verb.run(&cli.keys, output),
         Verb::Demo(verb) => verb.run(&cli.keys, output),
     }
 }

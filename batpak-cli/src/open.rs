@@ -35,6 +35,11 @@ impl Keys {
         self.key_file.is_none() && self.passphrase_env.is_none()
     }
 
+    /// Returns how a store is opened without any key.
+    pub fn without() -> Config {
+        Config::new(Encryption::none()).without_keys()
+    }
+
     /// Returns the encryption that the flags alone describe; `None` when there is no flag.
     ///
     /// # Errors
@@ -91,13 +96,28 @@ impl Keys {
 
     /// Returns how a store is opened, from the flags and from its genesis event.
     fn config(&self, dir: &Path) -> Result<Config, CliError> {
-        let info = inspect(dir)?;
-        let encryption = match self.with_recorded(&info)?.encryption()? {
+        self.config_of(&inspect(dir)?)
+    }
+
+    /// Returns how a store of which this is known is opened.
+    ///
+    /// # Errors
+    /// Those of a root secret that was not named.
+    pub fn config_of(&self, info: &StoreInfo) -> Result<Config, CliError> {
+        let encryption = match self.with_recorded(info)?.encryption()? {
             Some(encryption) => encryption,
             None if info.encrypted => Encryption::sealed(Local::new()),
             None => Encryption::none(),
         };
         Ok(Config::new(encryption))
+    }
+
+    /// Returns the key file that a store is opened with, when it is sealed under one.
+    ///
+    /// # Errors
+    /// As [`Keys::config_of`].
+    pub fn key_file_of(&self, info: &StoreInfo) -> Result<Option<PathBuf>, CliError> {
+        Ok(self.with_recorded(info)?.key_file)
     }
 
     /// Fills in what the flags leave open and the store says; no key at all is right for `Local` and plaintext.
@@ -135,8 +155,7 @@ pub fn inspect(dir: &Path) -> Result<StoreInfo, CliError> {
 /// # Errors
 /// [`CliError::Open`] when the store refuses.
 pub fn open_without_keys(dir: &Path) -> Result<Store, CliError> {
-    let config = Config::new(Encryption::none()).without_keys();
-    Store::open_read_only(dir, config).map_err(refused(dir))
+    Store::open_read_only(dir, Keys::without()).map_err(refused(dir))
 }
 
 /// Warns of what opening for writing found and mended. What a killed process leaves is mended too, and is no news but for the

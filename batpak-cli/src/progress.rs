@@ -28,6 +28,19 @@ impl Progress {
         Self(bar.with_style(style.progress_chars("=> ")).with_message(what))
     }
 
+    /// Shows work that says by itself how much of how much is done; a new amount begins a new bar.
+    pub fn of(what: &'static str) -> impl FnMut(u64, u64) {
+        let mut bar: Option<(u64, Self)> = None;
+        move |done, total| {
+            if bar.as_ref().is_none_or(|(of, _)| *of != total) {
+                bar = Some((total, Self::start(what, Some(total))));
+            }
+            if let Some((_, bar)) = &bar {
+                bar.set(done);
+            }
+        }
+    }
+
     /// Shows how much is done.
     pub fn set(&self, done: u64) {
         self.0.set_position(done);

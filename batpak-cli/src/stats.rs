@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use batpak_store::Store;
+use batpak_store::{LastBackup, Store};
 use clap::Args;
 use serde::Serialize;
 
@@ -55,6 +55,40 @@ struct StatsLine {
     index_bytes: u64,
     clean: bool,
     keyset: Option<KeysetLine>,
+    last_backup: Option<BackupNote>,
+}
+
+/// What is noted of the last backup.
+#[derive(Debug, Serialize)]
+pub struct BackupNote {
+    time: String,
+    events: u64,
+    epoch: Option<u64>,
+    keyset_stale: bool,
+}
+
+impl From<&LastBackup> for BackupNote {
+    fn from(note: &LastBackup) -> Self {
+        Self {
+            time: time::human(note.time),
+            events: note.next_position,
+            epoch: note.epoch,
+            keyset_stale: note.keyset_stale,
+        }
+    }
+}
+
+impl BackupNote {
+    /// Writes the line of the last backup, or that there was none.
+    pub fn human(note: Option<&Self>, out: &mut dyn Write) -> io::Result<()> {
+        let Some(note) = note else { return writeln!(out, "last backup  none that is known of") };
+        let keyset = note.epoch.map_or(String::new(), |epoch| format!(", keyset of epoch {epoch}"));
+        writeln!(out, "last backup  {}, {} events{keyset}", note.time, note.events)?;
+        if note.keyset_stale {
+            writeln!(out, "             back up the keyset again: a shred or a rekey has moved the root secret since")?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +122,7 @@ impl StatsLine {
                 pages: keyset.pages,
                 leaves_reserved: keyset.leaves_reserved,
             }),
+            last_backup: store.last_backup().as_ref().map(BackupNote::from),
         }
     }
 
@@ -119,6 +154,7 @@ impl Shown for StatsLine {
         writeln!(out, "log          {} in {} segments", bytes_human(self.log_bytes), self.segments)?;
         writeln!(out, "index        {} of memory", bytes_human(self.index_bytes))?;
         self.keys_human(out)?;
+        BackupNote::human(self.last_backup.as_ref(), out)?;
         let closed =
             if self.clean { "yes" } else { "no: a writer has it open, or was stopped; the next one recovers it" };
         writeln!(out, "closed       {closed}")

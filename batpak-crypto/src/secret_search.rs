@@ -2,7 +2,7 @@
 //!
 //! Every unit of 8 bytes of a secret, counted from its first, is looked up at every offset of the bytes searched; any 15
 //! bytes in a row hold one of them whole. A filter answers most offsets with one look, so the cost does not grow with the
-//! secrets, and what was found is passed over, so it does not grow with the finds.
+//! secrets; and where a secret was found it is not looked for again, so it does not grow with the finds.
 //!
 //! Invariant: secrets come out as kind, place and length only.
 
@@ -102,39 +102,38 @@ impl SecretSearch {
     /// so that a secret that lies across two ranges is found once.
     pub fn find(&self, bytes: &[u8], within: Range<usize>, found: &mut dyn FnMut(Found)) {
         let last = bytes.len().saturating_sub(UNIT_LEN - 1);
-        let mut at = within.start;
-        while at < within.end.min(last) {
+        let mut recent = Recent::default();
+        for at in within.start..within.end.min(last) {
             let Some(unit) = bytes[at..].first_chunk().map(|unit| u64::from_le_bytes(*unit)) else { return };
             let (word, bit) = slot(unit, self.filter.len());
-            at = if self.filter[word] & bit == 0 { at + 1 } else { self.look_up(bytes, at, unit, found).max(at + 1) };
+            if self.filter[word] & bit != 0 {
+                self.look_up(bytes, at, unit, &mut recent, found);
+            }
         }
     }
 
-    /// Looks a unit up, and returns where to go on.
-    fn look_up(&self, bytes: &[u8], at: usize, unit: u64, found: &mut dyn FnMut(Found)) -> usize {
+    fn look_up(&self, bytes: &[u8], at: usize, unit: u64, recent: &mut Recent, found: &mut dyn FnMut(Found)) {
         let first = self.units.partition_point(|other| self.unit(*other) < unit);
-        let mut end = at;
-        for &other in &self.units[first..] {
-            if self.unit(other) != unit {
-                break;
+        for &other in self.units[first..].iter().take_while(|other| self.unit(**other) == unit) {
+            let place = other as usize * UNIT_LEN;
+            let pattern = &self.patterns[self.patterns.partition_point(|pattern| pattern.start <= place) - 1];
+            if recent.covers(pattern, at) {
+                continue;
             }
-            let Some((pattern, start, len)) = self.extend(bytes, at, other) else { continue };
+            let Some((start, len)) = self.extend(bytes, at, pattern, place) else { continue };
             let whole = len == pattern.len;
             if !whole && len < PART_LEN {
                 continue;
             }
-            end = end.max(start + len);
+            recent.add(pattern, start + len);
             if whole || is_telling(&bytes[start..start + len]) {
                 found(Found { kind: pattern.kind, at: start, len, whole });
             }
         }
-        end
     }
 
     /// The longest part of a secret that stands around an offset, unless an earlier unit of it does too.
-    fn extend(&self, bytes: &[u8], at: usize, unit: u32) -> Option<(&Pattern, usize, usize)> {
-        let place = unit as usize * UNIT_LEN;
-        let pattern = &self.patterns[self.patterns.partition_point(|pattern| pattern.start <= place) - 1];
+    fn extend(&self, bytes: &[u8], at: usize, pattern: &Pattern, place: usize) -> Option<(usize, usize)> {
         let secret = &self.bytes[pattern.start..pattern.start + pattern.len];
         let inside = place - pattern.start;
         let before = secret[..inside].iter().rev().zip(bytes[..at].iter().rev());
@@ -143,7 +142,7 @@ impl SecretSearch {
             return None;
         }
         let behind = secret[inside..].iter().zip(&bytes[at..]).take_while(|(one, other)| one == other).count();
-        Some((pattern, at - before, before + behind))
+        Some((at - before, before + behind))
     }
 
     /// Looks for each secret in bytes that hold nothing else, and returns a kind that was not found: none unless the search
@@ -161,6 +160,24 @@ impl SecretSearch {
             hits == 0
         };
         self.patterns.iter().find(missed).map(|pattern| pattern.kind)
+    }
+}
+
+/// The secrets found last, each with where it ends.
+#[derive(Default)]
+struct Recent {
+    found: [(Option<usize>, usize); 4],
+    next: usize,
+}
+
+impl Recent {
+    fn add(&mut self, pattern: &Pattern, end: usize) {
+        self.found[self.next] = (Some(pattern.start), end);
+        self.next = (self.next + 1) % self.found.len();
+    }
+
+    fn covers(&self, pattern: &Pattern, at: usize) -> bool {
+        self.found.iter().any(|(start, end)| *start == Some(pattern.start) && at < *end)
     }
 }
 

@@ -13,7 +13,10 @@ use batpak_crypto::SecretId;
 use batpak_format::StoreId;
 use batpak_segment::{Access, Disk, DiskFile, SEGMENTS_DIR, read_footer, segment_file_name, segment_path};
 
-use crate::Store;
+use crate::{
+    OpenError, Store, StoreInfo,
+    inspect::{describe, genesis},
+};
 use folder::Folder;
 use manifest::{FileEntry, FileKind, Manifest, Part};
 use moment::{KeysetCopy, LogEnd, Moment};
@@ -59,6 +62,17 @@ impl BackupFolders {
     pub const fn same_folder(mut self) -> Self {
         self.same_folder = true;
         self
+    }
+
+    /// Returns what the backed up log says of its store, without a key.
+    ///
+    /// # Errors
+    /// [`BackupError::NoBackup`], [`BackupError::Unfinished`], [`BackupError::Manifest`], [`BackupError::Open`] for a damaged genesis
+    /// event.
+    pub fn inspect(&self, disk: &dyn Disk) -> Result<StoreInfo, BackupError> {
+        Folder::at(disk, &self.log, Part::Log).whole()?;
+        let genesis = genesis(disk, &self.log).map_err(Box::new)?;
+        Ok(describe(genesis.ok_or_else(|| Box::new(OpenError::Genesis(None)))?).map_err(Box::new)?)
     }
 
     /// Where a keyset is looked for.
@@ -111,7 +125,8 @@ impl Store {
     /// key file belongs to the latest keyset: take its copy when this one is taken.
     ///
     /// # Errors
-    /// [`BackupError`]; what the folders held before is still whole then.
+    /// [`BackupError`]. Each folder holds a whole backup then if it did before, the earlier one or the new: when they are of two times,
+    /// an open of what is restored says which is older, and backing up again brings them together.
     pub fn backup(&self, to: &BackupFolders, progress: &mut dyn FnMut(u64, u64)) -> Result<BackupReport, BackupError> {
         let disk = &*self.config.disk;
         let keyset_dir = to.keyset_folder(disk, self.info.encrypted)?;

@@ -35,7 +35,11 @@ pub(crate) fn inspect(disk: &dyn Disk, dir: &Path, layout: &Layout) -> Result<St
         return Err(OpenError::NotAStore { dir: dir.to_owned() });
     }
     layout.check_foreign()?;
-    let genesis = genesis(disk, dir)?.ok_or_else(|| OpenError::UnfinishedCreation { files: layout.files.clone() })?;
+    describe(genesis(disk, dir)?.ok_or_else(|| OpenError::UnfinishedCreation { files: layout.files.clone() })?)
+}
+
+/// Makes what a caller is told of a genesis event.
+pub(crate) fn describe(genesis: Genesis) -> Result<StoreInfo, OpenError> {
     let granularity = Granularity::from_code(genesis.granularity).ok().filter(|_| genesis.encrypted);
     let provider = ProviderKind::from_code(genesis.provider_kind).filter(|_| genesis.encrypted);
     if genesis.encrypted && (granularity.is_none() || provider.is_none()) {

@@ -3,10 +3,10 @@
 //! Invariant: it is made of plain values; no byte of a key, of a node or of a root secret is in it.
 
 use batpak_crypto::SecretId;
-use batpak_format::{EventKind, KeyId, Record};
+use batpak_format::KeyId;
 use batpak_keyset::{Granularity, PageState, ProviderKind};
 
-use crate::{LastBackup, Query, ReadError, Store, keyset_load::headers};
+use crate::{LastBackup, Pending, ReadError, Store, keyset_load::headers};
 
 /// The keys of a store, as of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct KeyReport {
     pub pages: Vec<PageReport>,
     /// Extents that the keyset names.
     pub extents: Vec<ExtentReport>,
-    /// Position of the intent of a shred that is on record and not completed: the next open for writing finishes it.
-    pub shred_pending: Option<u64>,
+    /// What is begun and not finished; a reader sees a shred that is pending, and a rekey in the copies alone.
+    pub pending: Option<Pending>,
     /// The copies are sealed under different root secrets: a shred or a rekey is under way, or was cut short, and the next open for
     /// writing finishes it.
     pub secret_moving: bool,
@@ -84,7 +84,7 @@ impl Store {
     /// [`ReadError`].
     pub fn key_report(&self) -> Result<Option<KeyReport>, ReadError> {
         let (Some(keys), Some(provider)) = (self.keys(), self.info.provider) else { return Ok(None) };
-        let (shred_pending, named) = (self.shred_pending()?, self.keys_named()?);
+        let (pending, named) = (self.stats().pending, self.keys_named()?);
         let last_backup = self.last_backup();
         let copies = headers(&*self.config.disk, &self.dir)
             .map(|header| header.map(|header| CopyReport { epoch: header.epoch, secret_id: header.secret_id }));
@@ -117,28 +117,11 @@ impl Store {
                 copies,
                 pages,
                 extents,
-                shred_pending,
+                pending,
                 secret_moving: matches!(copies, [Some(a), Some(b)] if a.secret_id != b.secret_id),
                 last_backup,
             }
         })))
-    }
-
-    /// Position of the last intent, if no completion of it is on record.
-    fn shred_pending(&self) -> Result<Option<u64>, ReadError> {
-        let mut pending = None;
-        let query = Query::all().kind(EventKind::SHRED_INTENT).kind(EventKind::SHRED_COMPLETED).include_system(true);
-        for event in self.read(&query)? {
-            let event = event?;
-            let (kind, position) = (event.header.kind, event.header.position);
-            let record = event.payload.open().and_then(|payload| Record::decode(kind, payload).ok());
-            match record {
-                Some(Record::ShredIntent(_)) => pending = Some(position),
-                Some(Record::ShredCompleted(completed)) if pending == Some(completed.intent) => pending = None,
-                _ => {}
-            }
-        }
-        Ok(pending)
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::io::{self, Read};
 
-use batpak_crypto::{Found, RootSecret, SecretKind, SecretSearch, SecretSet};
+use batpak_crypto::{Found, SecretKind, SecretSearch, SecretSet};
 use batpak_format::KeyId;
 use batpak_keyset::{IMAGE_LOCAL_SECRET_AT, IMAGE_MAGIC, ProviderKind};
 use zeroize::Zeroizing;
 
-use crate::{Query, ReadError, Store, keys::Keys};
+use crate::{Query, ReadError, Store, keys::Keys, sync::lock};
 
 /// Bytes that are read at once.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -126,12 +126,10 @@ impl Store {
 
     fn add_secrets(&self, keys: &Keys, set: &mut SecretSet) -> Result<(), ReadError> {
         let in_use = self.keys_named()?;
-        keys.with_state(|state| {
-            let root: &RootSecret = &state.root;
-            set.add_root_secret(root);
-            state.keyset.add_secrets(set);
-            state.keyset.add_keys(&in_use, set);
-        });
+        let state = lock(&keys.state);
+        set.add_root_secret(&state.root);
+        state.keyset.add_secrets(set);
+        state.keyset.add_keys(&in_use, set);
         Ok(())
     }
 

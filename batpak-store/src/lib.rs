@@ -36,6 +36,8 @@
 //! - What a caller decided against is held at the commit: [`Expect`], [`AppendCondition`], and [`Gate`]s, which run under the commit
 //!   lock. With the features `json` and `msgpack` there are typed events and aggregates.
 //! - One process writes; any number read beside it ([`Store::open_read_only`]).
+//! - [`Store::backup`] copies the log into one folder and the latest keyset into another, and never the root secret. After a shred or a
+//!   rekey the keyset is backed up again: every older copy of it is dead, or has to go.
 //! - Rolled segments are memory maps. A file of the store that another program cuts short while it is open ends this process.
 #![forbid(unsafe_code)]
 

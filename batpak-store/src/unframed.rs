@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn page(number: u32, reserved: u32, state: PageState) -> PageSummary {
-        PageSummary { first: number, count: 1, leaves: 4096, reserved, leaves_left: None, state }
+        PageSummary { first: number, count: 1, leaves: 4096, reserved, leaves_left: None, nodes: None, state }
     }
 
     #[test]

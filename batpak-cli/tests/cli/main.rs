@@ -1,5 +1,6 @@
 //! Drives the real binary: each verb's answers, exit codes and JSON, and what it does with bad input.
 
+mod backup;
 mod certificate;
 mod demo;
 mod git;
@@ -9,6 +10,7 @@ mod harness;
 mod jsonl;
 mod keys;
 mod killed;
+mod leakcheck;
 mod output;
 mod rules;
 mod shred;

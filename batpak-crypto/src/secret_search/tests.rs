@@ -1,3 +1,5 @@
+//! Everything that was added is found, once, whatever stands around it; and what was not is not.
+
 use super::*;
 use crate::{Kek, OsEntropy, RootSecret, Tree};
 
@@ -128,4 +130,21 @@ fn search_that_does_not_work_is_noticed() {
     let mut search = of_text(&noise(1, 32));
     search.filter.fill(0);
     assert_eq!(search.missed(), Some(SecretKind::Text(3)));
+}
+
+#[test]
+fn text_that_lies_within_another_is_found_beside_it() {
+    let text = "jane doe, 14 canary street";
+    let (le, be): (Vec<u8>, Vec<u8>) = (
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+    );
+    let mut set = SecretSet::new();
+    assert!(set.add_text(0, &le) && set.add_text(1, &be) && set.add_text(2, &le[10..40]));
+    let search = set.search();
+    assert_eq!(search.missed(), None);
+    let bytes = [&[0; 9][..], &le, &[0; 9]].concat();
+    let whole: Vec<_> = found(&search, &bytes).iter().filter(|found| found.whole).map(|found| found.kind).collect();
+    // With a zero before it, the one byte order holds the other whole.
+    assert_eq!(whole, [SecretKind::Text(1), SecretKind::Text(0), SecretKind::Text(2)]);
 }

@@ -1,5 +1,9 @@
+//! Planted secrets are found across the blocks that are read; a sealed store holds none.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail where tests may")]
+
 use std::sync::Arc;
 
+use batpak_crypto::RootSecret;
 use batpak_segment::{Disk, MemoryDisk, RealDisk};
 
 use super::*;
@@ -27,7 +31,7 @@ fn hits(search: &LeakSearch, bytes: &[u8]) -> Vec<LeakHit> {
 /// Every secret of the store as it would stand in a leak: one of each kind, in the clear, for tests alone.
 fn secrets_of(store: &Store) -> Vec<(SecretKind, Vec<u8>)> {
     let keys = store.keys().unwrap();
-    let root = keys.with_state(|state| state.root.expose().to_vec());
+    let root = lock(&keys.state).root.expose().to_vec();
     let image = |root: &[u8]| {
         let mut bytes = Zeroizing::new([0; 32]);
         bytes.copy_from_slice(root);

@@ -1,28 +1,28 @@
-//! Backups: taken while the store is used, whole or not there, and what an old log and an old keyset are worth.
+//! Backups: taken while the store is used, whole or not there, and never into what is something else's.
 
 use std::{
     ops::Range,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Arc, Mutex},
 };
 
 use batpak_store::{
-    BackupError, BackupFolders, BackupReport, Durability, Encryption, Local, OpenError, Payload, ProviderError, Query,
-    Selector, Store, segment::MemoryDisk,
+    BackupError, BackupFolders, BackupReport, Durability, Encryption, Local, OpenError, Selector, Store,
+    segment::{DiskOp, MemoryDisk},
 };
 
-use crate::kit::{Place, append, both, event, open, payloads, sound, unchanged};
+use crate::kit::{Place, append, both, event, payloads, sound, unchanged};
 
 /// The folders of a backup beside the store, by a name.
 pub fn folders(place: &Place, name: &str) -> BackupFolders {
     BackupFolders::new(log(place, name)).keyset(keys(place, name))
 }
 
-fn log(place: &Place, name: &str) -> PathBuf {
+pub fn log(place: &Place, name: &str) -> PathBuf {
     place.root().join(format!("{name}.log"))
 }
 
-fn keys(place: &Place, name: &str) -> PathBuf {
+pub fn keys(place: &Place, name: &str) -> PathBuf {
     place.root().join(format!("{name}.keys"))
 }
 
@@ -31,14 +31,14 @@ pub fn back_up(place: &Place, store: &Store, name: &str) -> BackupReport {
 }
 
 /// Restores into a directory of its own and returns it.
-fn restored(place: &Place, from: &BackupFolders, name: &str) -> PathBuf {
+pub fn restored(place: &Place, from: &BackupFolders, name: &str) -> PathBuf {
     let dir = place.root().join(name);
     Store::restore(from, &dir, &*place.disk, &mut |_, _| {}).unwrap();
     dir
 }
 
 /// Three segments and a bit, two entities.
-fn filled(place: &Place) -> Store {
+pub fn filled(place: &Place) -> Store {
     let store = place.create();
     fill(&store, 0..100);
     store
@@ -121,6 +121,33 @@ fn backup_again_copies_what_is_new_and_leaves_the_rest() {
         let store = Store::open(restored(place, &folders(place, "one"), "again"), place.config()).unwrap();
         assert_eq!(payloads(&store), before);
     });
+}
+
+#[test]
+fn keyset_that_is_replaced_is_overwritten_before_it_is_removed() {
+    let place = Place::memory();
+    let store = filled(&place);
+    back_up(&place, &store, "one");
+    let dir = keys(&place, "one").join("keyset");
+    let old = dir.join(&place.disk.list(&dir).unwrap()[0].name);
+    let len = place.read(&old).len();
+    store.shred(&[Selector::Entity("odd".into())], 1, "").unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (calls, path) = (Arc::clone(&seen), old.clone());
+    place.memory.as_ref().unwrap().observe(Box::new(move |call| {
+        if call.path == path {
+            calls.lock().unwrap().push(match call.op {
+                DiskOp::Write { bytes, .. } if bytes.iter().all(|byte| *byte == 0) => ("zeros", bytes.len()),
+                DiskOp::SyncAll => ("sync", 0),
+                DiskOp::Remove => ("remove", 0),
+                _ => return,
+            });
+        }
+    }));
+    back_up(&place, &store, "one");
+    place.memory.as_ref().unwrap().clear_hooks();
+    assert_eq!(*seen.lock().unwrap(), [("zeros", len), ("sync", 0), ("remove", 0)]);
+    assert!(!place.disk.exists(&old).unwrap());
 }
 
 #[test]
@@ -337,136 +364,6 @@ fn damaged_backup_is_named_and_not_restored() {
     assert!(matches!(nothing, Err(BackupError::NoBackup { .. })));
     let full = Store::restore(&folders(&place, "one"), place.dir(), &*place.disk, &mut |_, _| {});
     assert!(matches!(full, Err(BackupError::NotEmpty { .. })));
-}
-
-#[test]
-fn old_log_with_the_current_keyset_is_refused_and_accepted_serves_the_living_alone() {
-    both(|place| {
-        let store = place.create();
-        append(&store, "victim", b"of the victim");
-        append(&store, "other", b"of another");
-        back_up(place, &store, "old");
-        store.shred(&[Selector::Entity("victim".into())], 7, "").unwrap();
-        append(&store, "other", b"after the shred");
-        back_up(place, &store, "new");
-        store.close().unwrap();
-        let mixed = BackupFolders::new(log(place, "old")).keyset(keys(place, "new"));
-        let dir = restored(place, &mixed, "mixed");
-        assert!(matches!(Store::open(&dir, place.config()), Err(OpenError::LogRolledBack { found: 3, .. })));
-        assert!(matches!(Store::open_read_only(&dir, place.config()), Err(OpenError::LogRolledBack { .. })));
-        let store = Store::open(&dir, place.config().accept_log_rollback()).unwrap();
-        let all: Vec<_> = store.read(&Query::all()).unwrap().map(|event| event.unwrap()).collect();
-        // The intent stands in the log that was lost, so nothing says that it was shredded; but it opens no more.
-        assert!(matches!(all[0].payload, Payload::KeyLost(_)), "{:?}", all[0].payload);
-        assert_eq!((all.len(), open(&all[1])), (2, b"of another".to_vec()));
-        append(&store, "other", b"goes on");
-    });
-}
-
-#[test]
-fn old_keyset_with_the_current_log_is_refused_and_after_a_shred_dead() {
-    both(|place| {
-        let store = place.create();
-        append(&store, "a", b"early");
-        back_up(place, &store, "old");
-        // Past the page that the old keyset knows.
-        for n in 0..4200 {
-            store.append(&event(&format!("e{n}"), b"x").durability(Durability::Buffered)).unwrap();
-        }
-        back_up(place, &store, "new");
-        let mixed = BackupFolders::new(log(place, "new")).keyset(keys(place, "old"));
-        let dir = restored(place, &mixed, "mixed");
-        // The key file is the living store's, and its lock.
-        store.close().unwrap();
-        assert!(matches!(Store::open(&dir, place.config()), Err(OpenError::KeysetRolledBack { .. })));
-        let store = place.open();
-        store.shred(&[Selector::Entity("e7".into())], 1, "").unwrap();
-        back_up(place, &store, "newest");
-        store.close().unwrap();
-        for (number, keyset) in ["old", "new"].iter().enumerate() {
-            let mixed = BackupFolders::new(log(place, "newest")).keyset(keys(place, keyset));
-            let dir = restored(place, &mixed, &format!("dead{number}"));
-            let dead = Store::open(&dir, place.config());
-            assert!(matches!(dead, Err(OpenError::Provider(ProviderError::Missing))), "{dead:?}");
-        }
-        sound(&Store::open(restored(place, &folders(place, "newest"), "alive"), place.config()).unwrap());
-    });
-}
-
-#[test]
-fn old_keyset_of_a_local_store_opens_and_is_seen_to_be_old() {
-    let place = Place::memory();
-    let config = || place.with(Encryption::sealed(Local::new()));
-    let store = Store::create(place.dir(), config()).unwrap();
-    append(&store, "victim", b"x");
-    back_up(&place, &store, "old");
-    store.shred(&[Selector::Entity("victim".into())], 1, "").unwrap();
-    back_up(&place, &store, "new");
-    let mixed = BackupFolders::new(log(&place, "new")).keyset(keys(&place, "old"));
-    let dir = restored(&place, &mixed, "mixed");
-    assert!(matches!(Store::open(&dir, config()), Err(OpenError::KeysetRolledBack { .. })));
-    // The whole old pair opens what it held: that is what the documentation says of Local.
-    let store = Store::open(restored(&place, &folders(&place, "old"), "old"), config()).unwrap();
-    assert_eq!(payloads(&store), [b"x".to_vec()]);
-}
-
-/// Threads append and shred, and segments roll, while backups are taken by `take`.
-fn backups_while_written(place: &Place, take: impl Fn(&Store, usize) + Sync) {
-    let config = || place.with(Encryption::sealed(Local::new())).segment_bytes(4096);
-    let store = Store::create(place.dir(), config()).unwrap();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for thread in 0..2 {
-            let (store, done) = (&store, &done);
-            scope.spawn(move || {
-                for n in 0_u64.. {
-                    let entity = format!("t{thread}-{}", n / 4);
-                    append(store, &entity, &[7; 300]);
-                    if n % 16 == 15 {
-                        store.shred(&[Selector::Entity(entity)], 1, "").unwrap();
-                    }
-                    if done.load(Ordering::Relaxed) {
-                        break;
-                    }
-                }
-            });
-        }
-        for round in 0..8 {
-            take(&store, round);
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    store.close().unwrap();
-    let mut positions = Vec::new();
-    for round in 0..8 {
-        let dir = restored(place, &folders(place, &format!("b{}", round / 2)), &format!("again{round}"));
-        let store = Store::open(&dir, config()).unwrap();
-        let report = store.verify(batpak_store::VerifyOptions::full(), &mut |_| {}).unwrap();
-        assert!(report.is_sound() && report.lost == 0, "{report:?}");
-        assert!(store.open_report().torn.is_none() && !store.open_report().keyset_rolled_back);
-        positions.push(report.events);
-    }
-    assert!(positions.windows(2).all(|pair| pair[0] <= pair[1]) && positions[0] < positions[7], "{positions:?}");
-}
-
-#[test]
-fn backup_in_the_process_that_writes_opens_and_verifies() {
-    both(|place| {
-        backups_while_written(place, |store, round| {
-            store.backup(&folders(place, &format!("b{}", round / 2)), &mut |_, _| {}).unwrap();
-        });
-    });
-}
-
-#[test]
-fn backup_beside_threads_that_write_opens_and_verifies() {
-    both(|place| {
-        let closed = || place.with(Encryption::none()).without_keys();
-        backups_while_written(place, |_, round| {
-            let reader = Store::open_read_only(place.dir(), closed()).unwrap();
-            reader.backup(&folders(place, &format!("b{}", round / 2)), &mut |_, _| {}).unwrap();
-        });
-    });
 }
 
 #[test]
