@@ -10,7 +10,7 @@ use crate::node::{Event, Node};
 impl Graph {
     /// The cut of all events below `position`: what a reader has seen who has read up to there.
     pub fn cut_at(&self, position: u64) -> Cut<'_> {
-        let end = self.positions.as_slice().partition_point(|&at| at < position) as u32;
+        let end = self.positions.below(position);
         let mut cut = Cut::empty(self);
         for event in 0..end {
             cut.insert(event);

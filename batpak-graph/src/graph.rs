@@ -9,8 +9,10 @@ use batpak_format::{EventId, EventKind};
 use crate::column::Column;
 use crate::error::GraphError;
 use crate::index::{Hashing, Index};
+use crate::landmark::{Label, Landmarks};
 use crate::names::{Coordinates, Correlations};
 use crate::node::{CauseUnfollowed, Event, Node, Unfollowed};
+use crate::positions::Positions;
 
 /// The most events of one graph.
 pub const EVENTS_MAX: usize = 1 << 31;
@@ -23,11 +25,12 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// The causal graph of a log, held in memory.
 ///
 /// Costs at most 64 bytes an event and 13 a cause that is followed ([`Graph::memory_bytes`] counts them),
-/// with names and correlation ids stored once each on top, and 25 bytes for a cause that is not followed.
+/// with names and correlation ids stored once each on top, 25 bytes for a cause that is not followed, and up to
+/// 16 bytes each time that 2^32 positions or more are passed over.
 #[derive(Debug, Clone)]
 pub struct Graph {
     pub(crate) ids: Column<EventId>,
-    pub(crate) positions: Column<u64>,
+    pub(crate) positions: Positions,
     pub(crate) kinds: Column<EventKind>,
     pub(crate) coordinate_at: Column<u32>,
     pub(crate) correlation_at: Column<Correlated>,
@@ -41,6 +44,7 @@ pub struct Graph {
     pub(crate) coordinates: Coordinates,
     pub(crate) correlations: Correlations,
     pub(crate) index: Index,
+    pub(crate) landmarks: Landmarks,
     pub(crate) hashing: Hashing,
     pub(crate) next_position: u64,
     /// The first event of the highest layer.
@@ -55,12 +59,13 @@ pub(crate) struct Row {
     pub(crate) effects_last: u32,
     /// An event further up the main chain (see [`crate::chain`]); a root leads to itself.
     pub(crate) jump: u32,
+    pub(crate) label: Label,
 }
 
 impl Row {
     /// The row of an event that is yet to come.
     pub(crate) fn next(causes_start: u32) -> Row {
-        Row { causes_start, layer: 0, effects_last: NONE, jump: NONE }
+        Row { causes_start, layer: 0, effects_last: NONE, jump: NONE, label: Label::UNKNOWN }
     }
 }
 
@@ -98,7 +103,7 @@ impl Graph {
         rows.push(Row::next(0));
         Graph {
             ids: Column::new(),
-            positions: Column::new(),
+            positions: Positions::new(),
             kinds: Column::new(),
             coordinate_at: Column::new(),
             correlation_at: Column::new(),
@@ -109,6 +114,7 @@ impl Graph {
             coordinates: Coordinates::new(),
             correlations: Correlations::new(),
             index: Index::new(),
+            landmarks: Landmarks::new(),
             hashing: Hashing::new(),
             next_position: 0,
             deepest: 0,
@@ -151,7 +157,8 @@ impl Graph {
             + self.coordinate_at.memory_bytes()
             + self.correlation_at.memory_bytes()
             + self.rows.memory_bytes()
-            + self.index.memory_bytes();
+            + self.index.memory_bytes()
+            + self.landmarks.memory_bytes();
         let edges = self.causes.memory_bytes() + self.effects.memory_bytes();
         let names = self.coordinates.memory_bytes() + self.correlations.memory_bytes();
         events + edges + names + self.unfollowed.memory_bytes()
@@ -173,7 +180,8 @@ impl Graph {
 
     /// The event at this position, if the graph has one there.
     pub fn node_at(&self, position: u64) -> Option<Node> {
-        self.positions.as_slice().binary_search(&position).ok().map(|event| Node(event as u32))
+        let event = self.positions.below(position);
+        ((event as usize) < self.len() && self.positions.at(event) == position).then_some(Node(event))
     }
 
     /// All events, in position order.
@@ -247,6 +255,10 @@ impl Graph {
 
     pub(crate) fn has_effect(&self, event: u32) -> bool {
         self.rows.at(event).effects_last != NONE
+    }
+
+    pub(crate) fn label(&self, event: u32) -> Label {
+        self.rows.at(event).label
     }
 
     pub(crate) fn layer(&self, event: u32) -> u32 {

@@ -65,6 +65,8 @@ impl Graph {
         self.rows.at_mut(event).layer = layer;
         self.rows.push(Row::next(self.causes.len() as u32));
         self.rows.at_mut(event).jump = self.jump_for(event);
+        self.rows.at_mut(event).label = self.label_for(event);
+        self.look_for_landmark(event);
         self.push_correlation(event, edges.correlation);
         self.ids.push(edges.id);
         self.positions.push(edges.position);
@@ -86,8 +88,8 @@ impl Graph {
             let first = self.positions.at(found);
             return Err(GraphError::DuplicateId { id, position: edges.position, first });
         }
-        match self.positions.as_slice().last() {
-            Some(&previous) if edges.position <= previous => {
+        match self.positions.last() {
+            Some(previous) if edges.position <= previous => {
                 return Err(GraphError::PositionNotRising { id, position: edges.position, previous });
             }
             _ => {}

@@ -1,17 +1,21 @@
 //! How two events stand to each other.
 //!
-//! Each event is labelled when it arrives, in 12 bytes: with its number (position order), with its layer (the
-//! longest chain that ends in it, also called generation number), and with a jump pointer along its main chain
-//! ([`crate::chain`]). Number and layer strictly rise from cause to effect, so both prune every search; the
-//! jumps bring a search near an event far away in a few steps. No label ever changes in a log that only grows.
-//! Interval labels and tree covers answer more without a search, but need the whole graph first or are renewed
-//! as it grows; labels by chains cost a word for each chain that an event can reach.
+//! Each event is labelled with its number (position order), with its layer (the longest chain of causes that ends in
+//! it, also called generation number), with a jump pointer along its main chain ([`crate::chain`]) and with the
+//! landmarks nearest to it ([`crate::landmark`]): 16 bytes in all. Histories that meet now and then, as most do, are
+//! told apart by landmarks alone. What they leave is near in time, or without effects, or in a history that no
+//! landmark is in: that is searched for from both ends. Number and layer strictly rise from cause to effect and
+//! landmarks never fall, so all of them prune the search; the jumps bring it near an event far away in a few steps.
 //!
-//! Invariant: a search never leaves the events between the two, by number and by layer.
+//! Interval labels and tree covers need the whole graph first or are renewed as it grows; labels for all chains cost a
+//! word for each chain that an event can reach; a mask of the events just before tells only of those.
+//!
+//! Invariant: a search never leaves the events between the two, by number, by layer and by landmarks.
 
 use std::collections::VecDeque;
 
 use crate::graph::Graph;
+use crate::landmark::Label;
 use crate::marks::Marks;
 use crate::node::Node;
 
@@ -41,6 +45,13 @@ impl Graph {
         if low >= high || self.layer(low) >= self.layer(high) {
             return false;
         }
+        let (earlier, later) = (self.label(low), self.label(high));
+        if !earlier.allows(later) {
+            return false;
+        }
+        if self.landmarks.lead(earlier.first, later.last) {
+            return true;
+        }
         Dive::new(self, low, high).run().unwrap_or_else(|| self.sweep_finds(low, high))
     }
 
@@ -59,7 +70,7 @@ impl Graph {
 
     /// Visits the past of `high` downwards until `low` is met: exact, one bit an event, no queue.
     fn sweep_finds(&self, low: u32, high: u32) -> bool {
-        let layer = self.layer(low);
+        let (layer, label) = (self.layer(low), self.label(low));
         let mut marks = Marks::below(high + 1);
         let mut next = Some(high);
         while let Some(event) = next {
@@ -67,7 +78,7 @@ impl Graph {
                 if cause == low {
                     return true;
                 }
-                if cause > low && self.layer(cause) > layer {
+                if cause > low && self.layer(cause) > layer && label.allows(self.label(cause)) {
                     marks.insert(cause);
                 }
             }
@@ -84,9 +95,11 @@ struct Dive<'g> {
     graph: &'g Graph,
     low: u32,
     high: u32,
-    // Layers are looked at when an event is searched and not when it is met: what is met last is never searched.
+    // Layers and labels are looked at when an event is searched and not when it is met: what is met last is never searched.
     low_layer: u32,
     high_layer: u32,
+    low_label: Label,
+    high_label: Label,
     down: Vec<u32>,
     /// Left for later, because they lie below what the way up has searched.
     down_deep: Vec<u32>,
@@ -111,6 +124,8 @@ impl<'g> Dive<'g> {
             high,
             low_layer: graph.layer(low),
             high_layer: graph.layer(high),
+            low_label: graph.label(low),
+            high_label: graph.label(high),
             down: vec![high],
             down_deep: Vec::new(),
             down_marks,
@@ -173,7 +188,7 @@ impl<'g> Dive<'g> {
     }
 
     fn step_down(&mut self, event: u32) -> Option<bool> {
-        if self.graph.layer(event) <= self.low_layer {
+        if self.graph.layer(event) <= self.low_layer || !self.low_label.allows(self.graph.label(event)) {
             return Some(false);
         }
         let causes = self.graph.causes_of(event);
@@ -195,7 +210,7 @@ impl<'g> Dive<'g> {
     }
 
     fn step_up(&mut self, event: u32) -> Option<bool> {
-        if self.graph.layer(event) >= self.high_layer {
+        if self.graph.layer(event) >= self.high_layer || !self.graph.label(event).allows(self.high_label) {
             return Some(false);
         }
         for effect in self.graph.effects_of(event) {
