@@ -11,7 +11,7 @@ use batpak_format::{Cause, Causes, EdgeSource, EventEdges, EventId, EventKind};
 use batpak_graph::{Annotate, Event, Export, Graph, Limits, Mark, Relation};
 
 /// Entity, key of the event, keys of its causes.
-const EVENTS: [(&str, &str, &[&str]); 9] = [
+const EVENTS: [(&str, &str, &[&str]); 10] = [
     ("customer-7", "registered", &[]),
     ("cart-3", "opened", &["registered"]),
     ("cart-3", "checked out", &["opened"]),
@@ -21,6 +21,7 @@ const EVENTS: [(&str, &str, &[&str]); 9] = [
     ("stock-1", "counted", &[]),
     ("order-12", "shipped", &["authorised", "reserved"]),
     ("customer-7", "notified", &["shipped"]),
+    ("order-12", "refused", &["shipped"]),
 ];
 
 /// The events above as a source of edges, as a store or any other log can be one.
@@ -34,7 +35,7 @@ impl EdgeSource for Shop {
             // What the bank did is not in this log.
             let cause = |key: &&str| Cause { id: id(key), external: *key == "bank" };
             let causes = Causes::new(causes.iter().map(cause).collect()).unwrap_or_default();
-            let kind = EventKind::from_u16(0x1001);
+            let kind = if key == "refused" { EventKind::DENIAL } else { EventKind::from_u16(0x1001) };
             let edges =
                 EventEdges { position, id: id(key), kind, entity, scope: "shop", correlation: None, causes: &causes };
             if visit(edges).is_break() {
@@ -49,7 +50,7 @@ fn id(key: &str) -> EventId {
     EventId::from_key(key.as_bytes())
 }
 
-/// Shows keys, and one event as shredded.
+/// Shows keys, one event as shredded, and denials.
 struct Keys;
 
 impl Annotate for Keys {
@@ -59,7 +60,7 @@ impl Annotate for Keys {
     }
 
     fn mark(&self, event: &Event<'_>) -> Mark {
-        if event.id() == id("registered") { Mark::Shredded } else { Mark::Plain }
+        if event.id() == id("registered") { Mark::Shredded } else { Mark::of_kind(event.kind()) }
     }
 }
 

@@ -15,19 +15,18 @@ mod text;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use batpak_format::EventId;
+use batpak_format::{EventId, EventKind};
 
 use crate::graph::Graph;
 use crate::node::{Event, Node, Unfollowed};
 
 pub use drawing::{Drawing, Line, Place};
 
-/// What a caller knows about events and the graph does not. All its answers default to nothing.
+/// What a caller knows about events and the graph does not. All its answers default to what the graph knows.
 pub trait Annotate {
-    /// How the event is marked.
+    /// How the event is marked. By default as its kind says.
     fn mark(&self, event: &Event<'_>) -> Mark {
-        let _ = event;
-        Mark::Plain
+        Mark::of_kind(event.kind())
     }
 
     /// A name for the event that its coordinate does not give: the caller's key, a commit, a title.
@@ -43,20 +42,30 @@ pub trait Annotate {
     }
 }
 
-/// Knows nothing: no marks, no labels, no payloads.
+/// Adds nothing: no labels, no payloads, and no marks but those of kinds.
 impl Annotate for () {}
 
 /// How an event stands out in a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Mark {
-    /// The event is, or notes, the refusal of a gate.
+    /// The event notes the refusal of a gate.
     Denial,
     /// Nothing marks the event.
     #[default]
     Plain,
     /// The event's payload was shredded.
     Shredded,
+}
+
+impl Mark {
+    /// How events of this kind stand out: refusals have a kind of their own.
+    pub const fn of_kind(kind: EventKind) -> Mark {
+        match kind {
+            EventKind::DENIAL => Mark::Denial,
+            _ => Mark::Plain,
+        }
+    }
 }
 
 /// What to draw of a graph. The default is all of it, without annotations.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use batpak_graph::{Annotate, Event, Export, Graph, Mark, Node};
-use batpak_store::{Payload, Store};
+use batpak_store::{EventKind, Payload, Store};
 use clap::Args;
 
 use crate::{error::CliError, output::Output};
@@ -145,7 +145,7 @@ impl Notes {
         let mut notes = Self::default();
         for &node in drawn {
             let Some(event) = store.at(graph.event(node).position())? else { continue };
-            notes.marks.insert(node, mark(&event.payload));
+            notes.marks.insert(node, mark(graph.event(node).kind(), &event.payload));
             if payloads {
                 notes.payloads.insert(node, shown(&event.payload));
             }
@@ -164,10 +164,10 @@ impl Annotate for Notes {
     }
 }
 
-const fn mark(payload: &Payload) -> Mark {
+const fn mark(kind: EventKind, payload: &Payload) -> Mark {
     match payload {
         Payload::Shredded(_) => Mark::Shredded,
-        _ => Mark::Plain,
+        _ => Mark::of_kind(kind),
     }
 }
 
@@ -189,14 +189,19 @@ mod tests {
 
     use super::*;
 
+    const PLAIN: EventKind = EventKind::from_u16(0x1001);
+
     #[test]
-    fn only_what_the_store_says_is_shredded_is_marked_so() {
+    fn marks_are_what_the_store_says_is_shredded_and_what_is_a_denial() {
         let key_id = KeyId::new(0, 0, 7);
         let shredded = Payload::Shredded(ShredProof { intent: 3, key_id });
-        assert_eq!(mark(&shredded), Mark::Shredded);
+        for kind in [PLAIN, EventKind::DENIAL] {
+            assert_eq!(mark(kind, &shredded), Mark::Shredded);
+        }
         assert_eq!(shown(&shredded), "shredded, on the record at position 3");
         for other in [Payload::KeyLost(key_id), Payload::Unread, Payload::Open(b"\xff".to_vec().into())] {
-            assert_eq!(mark(&other), Mark::Plain);
+            assert_eq!(mark(PLAIN, &other), Mark::Plain);
+            assert_eq!(mark(EventKind::DENIAL, &other), Mark::Denial);
         }
         assert_eq!(shown(&Payload::Open(b"\xff".to_vec().into())), "1 bytes, not UTF-8");
     }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use batpak_format::Cause;
+use batpak_format::{Cause, EventEdges, EventKind};
 use batpak_graph::{Annotate, Event, Export, Graph, Mark};
 use serde_json::Value;
 
-use crate::world::{Given, Log, Random, graph, id, known, node, random_log};
+use crate::world::{Given, KIND, Log, Random, graph, id, known, node, random_log};
 
 pub type Writer = for<'g> fn(&Export<'g>, &mut dyn fmt::Write) -> fmt::Result;
 
@@ -230,6 +230,21 @@ fn marks_and_labels_are_drawn_and_payloads_only_when_given() {
     let mermaid = written(&Export::new(&graph).annotated(&Notes), MERMAID);
     assert!(mermaid.contains("  class n1 shredded\n") && mermaid.contains("  class n2 denial\n"));
     assert_eq!(page_data(&written(&Export::new(&graph).annotated(&Notes), HTML))["mark"], "0210");
+}
+
+#[test]
+fn denials_are_marked_by_their_kind() {
+    let mut graph = Graph::new();
+    for (number, kind) in [(0, KIND), (1, EventKind::DENIAL), (2, EventKind::BYPASS)] {
+        graph.push(&EventEdges { kind, ..Given::new(number, &[]).edges() }).unwrap();
+    }
+    let export = Export::new(&graph);
+    let svg = written(&export, SVG);
+    assert_eq!(svg.matches("data-mark=\"denial\"").count(), 1);
+    assert!(svg.contains("data-event=\"1\" data-mark=\"denial\""));
+    assert_eq!(written(&export, DOT).matches("octagon").count(), 1);
+    assert!(written(&export, MERMAID).contains("  class n1 denial\n"));
+    assert_eq!(page_data(&written(&export, HTML))["mark"], "010");
 }
 
 #[test]
