@@ -2,7 +2,7 @@
 //!
 //! Each event is labelled with its number (position order), with its layer (the longest chain of causes that ends in
 //! it, also called generation number), with a jump pointer along its main chain ([`crate::chain`]) and with the
-//! landmarks nearest to it ([`crate::landmark`]): 16 bytes in all. Histories that meet now and then, as most do, are
+//! landmarks nearest to it ([`crate::landmark`]): 12 bytes in all. Histories that meet now and then, as most do, are
 //! told apart by landmarks alone. What they leave is near in time, or without effects, or in a history that no
 //! landmark is in: that is searched for from both ends. Number and layer strictly rise from cause to effect and
 //! landmarks never fall, so all of them prune the search; the jumps bring it near an event far away in a few steps.
