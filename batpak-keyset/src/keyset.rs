@@ -157,8 +157,8 @@ impl Keyset {
     /// # Errors
     /// [`KeyMissing`], which says nothing about whether the key was shredded.
     pub fn key(&self, id: KeyId) -> Result<(PayloadKey, KeyCommitment), KeyMissing> {
-        let leaf = tree_of(page_of(&self.table, id)?)?.leaf(id.leaf()).map_err(missing)?;
-        Ok(leaf.derive(self.store.as_bytes(), id.as_u64()))
+        let tree = tree_of(page_of(&self.table, id)?)?;
+        tree.key(id.leaf(), self.store.as_bytes(), id.as_u64()).map_err(missing)
     }
 
     /// Derives a key as [`key`](Self::key) does, from the path to the one derived last: a key id that follows costs one
@@ -168,8 +168,7 @@ impl Keyset {
     /// [`KeyMissing`].
     pub fn key_cached(&mut self, id: KeyId) -> Result<(PayloadKey, KeyCommitment), KeyMissing> {
         let tree = tree_of(page_of(&self.table, id)?)?;
-        let leaf = self.cursor.leaf(tree, id.leaf()).map_err(missing)?;
-        Ok(leaf.derive(self.store.as_bytes(), id.as_u64()))
+        self.cursor.key(tree, id.leaf(), self.store.as_bytes(), id.as_u64()).map_err(missing)
     }
 
     /// Takes the next leaf and derives its key: [`take`](Self::take) and [`key_cached`](Self::key_cached) in one.
@@ -180,7 +179,7 @@ impl Keyset {
         let id = self.take(entropy)?;
         let tree = self.table.page(id.page()).and_then(Page::tree);
         let tree = tree.ok_or(TreeError::Destroyed { leaf: id.leaf() })?;
-        let (key, commitment) = self.cursor.leaf(tree, id.leaf())?.derive(self.store.as_bytes(), id.as_u64());
+        let (key, commitment) = self.cursor.key(tree, id.leaf(), self.store.as_bytes(), id.as_u64())?;
         Ok((id, key, commitment))
     }
 
