@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use batpak_crypto::{Nonce, NonceBuffer, NonceMode, OsEntropy, PayloadKey, Tree};
+use batpak_crypto::{Aead, Nonce, NonceBuffer, NonceMode, OsEntropy, PayloadKey, Portable, Tree};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const PAYLOAD_BYTES: [usize; 5] = [64, 256, 1 << 10, 4 << 10, 64 << 10];
@@ -12,6 +12,7 @@ const PAYLOAD_BYTES: [usize; 5] = [64, 256, 1 << 10, 4 << 10, 64 << 10];
 /// As long as the AAD of an event with two names of 13 bytes.
 const AAD: [u8; 55] = [0xAD; 55];
 
+const KEY: [u8; 32] = [0x42; 32];
 const NONCE: Nonce = Nonce::from_bytes([0x24; 24]);
 
 fn key() -> PayloadKey {
@@ -51,6 +52,34 @@ fn open(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Both backends on their own; the groups above take the default one, through a payload key.
+fn backends(criterion: &mut Criterion) {
+    backend::<Portable>(criterion, "portable");
+    #[cfg(feature = "ring")]
+    backend::<batpak_crypto::Ring>(criterion, "ring");
+}
+
+fn backend<A: Aead>(criterion: &mut Criterion, name: &str) {
+    let mut group = criterion.benchmark_group(format!("backend/{name}"));
+    for bytes in PAYLOAD_BYTES {
+        let mut sealed = vec![0x5A; bytes];
+        let tag = A::seal_in_place(&KEY, &NONCE, &AAD, &mut sealed).expect("the payload is short");
+        let mut buffer = sealed.clone();
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_function(BenchmarkId::new("seal", bytes), |bencher| {
+            bencher.iter(|| A::seal_in_place(black_box(&KEY), &NONCE, &AAD, &mut buffer));
+        });
+        group.bench_function(BenchmarkId::new("open", bytes), |bencher| {
+            bencher.iter_batched_ref(
+                || sealed.clone(),
+                |buffer| A::open_in_place(black_box(&KEY), &NONCE, &AAD, buffer, &tag).expect("it was sealed so"),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn nonce(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("nonce");
     group.throughput(Throughput::Elements(1));
@@ -63,5 +92,5 @@ fn nonce(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal, open, nonce);
+criterion_group!(benches, seal, open, backends, nonce);
 criterion_main!(benches);

@@ -6,7 +6,9 @@
 
 use blake3::hazmat::HasherExt;
 use blake3::{Hasher, OutputReader};
-use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier, zeroize_stack};
+use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
+
+use crate::stack;
 
 /// Bytes of one block of output.
 pub(crate) const BLOCK_LEN: usize = 64;
@@ -26,9 +28,7 @@ impl Expand {
     /// hold no secret by value.
     pub(crate) fn scope<R>(work: impl FnOnce(&mut Self) -> R) -> R {
         let mut expand = Self::new();
-        let done = run(work, &mut expand);
-        zeroize_stack::<STACK_BYTES>();
-        done
+        stack::wiped::<STACK_BYTES, _>(|| work(&mut expand))
     }
 
     fn new() -> Self {
@@ -61,12 +61,6 @@ impl Expand {
         self.output.fill(&mut self.block);
         &self.block
     }
-}
-
-/// Kept out of its caller, so that all of its stack lies below.
-#[inline(never)]
-fn run<R>(work: impl FnOnce(&mut Expand) -> R, expand: &mut Expand) -> R {
-    work(expand)
 }
 
 impl Zeroize for Expand {

@@ -39,7 +39,7 @@ impl PayloadKey {
     ///
     /// # Errors
     /// [`OpenFailed`] when the tag does not belong to key, nonce, AAD and ciphertext. The buffer then holds no
-    /// plaintext.
+    /// plaintext, and not always the ciphertext still.
     pub fn open(&self, nonce: &Nonce, aad: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), OpenFailed> {
         DefaultAead::open_in_place(self.0.bytes(), nonce, aad, buffer, tag)
     }

@@ -40,6 +40,8 @@ mod cursor;
 mod error;
 mod expand;
 mod frontier;
+#[cfg(feature = "ring")]
+mod hchacha;
 mod hex;
 mod key;
 mod leaf;
@@ -50,9 +52,12 @@ mod nonce;
 #[cfg(feature = "passphrase")]
 pub mod passphrase;
 mod random;
+#[cfg(feature = "ring")]
+mod ring_backend;
 mod secret;
 mod secret_search;
 mod secret_set;
+mod stack;
 mod subtree;
 mod tree;
 mod wrap;
@@ -68,6 +73,8 @@ pub use leaf::Leaf;
 pub use node::Node;
 pub use nonce::{NONCE_LEN, NONCES_BUFFERED_MAX, Nonce, NonceBuffer, NonceMode};
 pub use random::{Entropy, OsEntropy};
+#[cfg(feature = "ring")]
+pub use ring_backend::Ring;
 pub use secret_search::{Found, SecretSearch};
 pub use secret_set::{SecretKind, SecretSet};
 pub use subtree::Subtree;

@@ -21,6 +21,9 @@ const STORE: [u8; 16] =
     [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf];
 const NONCE: Nonce = Nonce::from_bytes([0x24; 24]);
 
+/// HChaCha20 of the first `key` of the vectors and the first 16 bytes of [`NONCE`]: what the cipher itself runs under.
+const SUBKEY: &str = "bcf39f1783bbca68b236c6cec18832c53a99daaa04cd08cab7ec57b7f59407f8";
+
 /// Changes every byte, so that a masked secret is not found for itself.
 const MASK: u8 = 0xC6;
 
@@ -44,6 +47,11 @@ impl Masked {
     fn hex(hex: &str) -> Self {
         let digit = |at: usize| (hex.as_bytes()[at] as char).to_digit(16).unwrap() as u8;
         Self(core::array::from_fn(|at| (digit(2 * at) << 4 | digit(2 * at + 1)) ^ MASK))
+    }
+
+    /// The halves changed over, to search for the first one.
+    fn swapped(self) -> Self {
+        Self(core::array::from_fn(|at| self.0[(at + 16) % 32]))
     }
 
     fn is_at(&self, bytes: &[u8]) -> bool {
@@ -226,6 +234,27 @@ fn leaf_and_payload_key_wipe_themselves() {
     assert_eq!(search.found(both), [0, 1]);
     drop(moved);
     assert_eq!(search.found(both), [0, 0]);
+}
+
+#[test]
+fn sealing_and_opening_leave_neither_key_nor_subkey() {
+    let mut search = Search::new();
+    let [key, subkey] = [Masked::vector("key "), Masked::hex(SUBKEY)];
+    let secrets = [key, key.swapped(), subkey, subkey.swapped()];
+    let tree = Tree::generate(Tree::DEPTH, &Masked::vector("root ")).unwrap();
+    let (payload_key, _) = tree.leaf(0).unwrap().derive(&STORE, 0);
+    let mut buffer = vec![0x5A; 5_000];
+    // The cipher takes other ways for other lengths.
+    for len in [0, 1, 60, 64, 200, 256, 300, 1_000, 5_000] {
+        let tag = payload_key.seal(&NONCE, b"aad", &mut buffer[..len]).unwrap();
+        assert_eq!(search.found(secrets), [1, 1, 0, 0], "sealed {len}");
+        payload_key.open(&NONCE, b"aad", &mut buffer[..len], &tag).unwrap();
+        assert_eq!(search.found(secrets), [1, 1, 0, 0], "opened {len}");
+        assert!(payload_key.open(&NONCE, b"other", &mut buffer[..len], &tag).is_err());
+        assert_eq!(search.found(secrets), [1, 1, 0, 0], "refused {len}");
+    }
+    drop(payload_key);
+    assert_eq!(search.found(secrets), [0; 4]);
 }
 
 #[test]

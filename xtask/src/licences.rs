@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::workspace::{self, Package};
 
 /// Licences that ask for no more than a notice, by SPDX identifier. The one accepted exception,
-/// `LLVM-exception`, only grants more.
+/// `LLVM-exception`, only grants more. ISC is the licence of the default AEAD's assembly (`ring`: "Apache-2.0 AND ISC").
 const ACCEPTED: [&str; 12] = [
     "0BSD",
     "Apache-2.0",

@@ -35,8 +35,8 @@ fn payload_key_refuses_every_flipped_bit() {
     let mut refuses = |nonce: [u8; 24], aad: &[u8], mut buffer: [u8; 27], tag: [u8; 16]| {
         let before = buffer;
         assert_eq!(key.open(&Nonce::from_bytes(nonce), aad, &mut buffer, &tag), Err(OpenFailed));
-        // Nothing was decrypted.
-        assert_eq!(buffer, before);
+        // Nothing of it is shown: the buffer is as it was, or zeroed.
+        assert!(buffer == before || buffer == [0; 27]);
         flips += 1;
     };
     for bit in 0..24 * 8 {
@@ -64,8 +64,8 @@ fn payload_key_refuses_what_another_sealed() {
     let (key, other) = keys();
     let mut buffer = *b"payload";
     let tag = key.seal(&NONCE, b"", &mut buffer).unwrap();
-    assert_eq!(other.open(&NONCE, b"", &mut buffer, &tag), Err(OpenFailed));
-    assert_eq!(key.open(&NONCE, b"", &mut buffer[..6], &tag), Err(OpenFailed));
+    assert_eq!(other.open(&NONCE, b"", &mut { buffer }, &tag), Err(OpenFailed));
+    assert_eq!(key.open(&NONCE, b"", &mut { buffer }[..6], &tag), Err(OpenFailed));
     assert_eq!(key.open(&NONCE, b"", &mut buffer, &tag), Ok(()));
 }
 
@@ -79,7 +79,7 @@ fn leaf_gives_another_key_to_each_store_and_key_id() {
     for (store, key_id) in [([0x52; 16], 9), (STORE, 10), (STORE, 9 << 24), (STORE, 9 | 1 << 63)] {
         let (other, other_commitment) = leaf.derive(&store, key_id);
         assert_ne!(other_commitment, commitment);
-        assert_eq!(other.open(&NONCE, b"", &mut buffer, &tag), Err(OpenFailed));
+        assert_eq!(other.open(&NONCE, b"", &mut { buffer }, &tag), Err(OpenFailed));
     }
     let (again, same_commitment) = leaf.derive(&STORE, 9);
     assert_eq!(same_commitment, commitment);

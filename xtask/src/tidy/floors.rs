@@ -31,7 +31,7 @@ const FLOORS: [Floor; 8] = [
         name: "batpak-crypto",
         layers: &[],
         dev_layers: &[],
-        foreign: &["argon2", "blake3", "chacha20poly1305", "getrandom", "thiserror", "zeroize"],
+        foreign: &["argon2", "blake3", "chacha20poly1305", "getrandom", "ring", "thiserror", "zeroize"],
     },
     Floor {
         name: "batpak-keyset",
