@@ -45,6 +45,7 @@ fn derive(criterion: &mut Criterion) {
     group.bench_function("cold", |bencher| {
         bencher.iter(|| black_box(scattered.next().map(|id| keyset.key(*id))));
     });
+    group.bench_function("cached", |bencher| bencher.iter(|| black_box(keyset.key_cached(ids[7]))));
     group.finish();
 }
 
