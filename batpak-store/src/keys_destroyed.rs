@@ -146,6 +146,13 @@ impl Keys {
         Ok(())
     }
 
+    /// Notes at an open that only the destruction of the old root secret, and the record of it, are left to do.
+    pub(crate) fn leave_pending(&self, what: Pending) {
+        let mut begun = Begun::new(what, Vec::new(), 0);
+        begun.published = true;
+        lock(&self.state).begun = Some(begun);
+    }
+
     /// What is begun and not finished.
     pub(crate) fn begun(&self) -> Option<Begun> {
         lock(&self.state).begun.clone()

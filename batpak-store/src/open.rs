@@ -11,7 +11,7 @@ use batpak_keyset::{LogSeen, LogVerdict};
 use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_durable};
 
 use crate::{
-    Config, Durability, OpenError, OpenReport, Store, StoreInfo,
+    Config, Durability, OpenError, OpenReport, Pending, Store, StoreInfo,
     accept::accept,
     inspect::inspect,
     keys::Keys,
@@ -67,10 +67,13 @@ impl Store {
             LogVerdict::ShredPending { intent, .. } => Some(intent),
             _ => None,
         });
-        let keys = opening.settle(keys, &scan, &mut report)?;
-        report.shred_finished = pending;
-        let store = opening.wake_writer(scan, keys, report, [lock, held])?;
-        store.complete_shred(pending)?;
+        let keys = opening.settle(keys, &scan, pending, &mut report)?;
+        let mut store = opening.wake_writer(scan, keys, report, [lock, held])?;
+        if let Some(intent) = pending
+            && store.complete_shred(intent)?
+        {
+            store.report.shred_finished = Some(intent);
+        }
         Ok(store)
     }
 
@@ -207,6 +210,7 @@ impl<'a> Opening<'a> {
         &self,
         keys: Option<LoadedKeys>,
         scan: &LogScan,
+        pending: Option<u64>,
         report: &mut OpenReport,
     ) -> Result<Option<Keys>, OpenError> {
         let closed_under = scan.recovered.clean_close.map(|close| close.keyset_epoch);
@@ -229,10 +233,10 @@ impl<'a> Opening<'a> {
             loaded.rewrite().map_err(refused("write the keyset in", self.dir))?;
         }
         // A change of the root secret that was cut short: the image says which of the two is the current one.
-        if let Some(provider) = self.config.encryption.provider() {
-            provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
+        let mut destroyed = self.destroy_old_secret(&loaded)?;
+        if self.finish_shred(&mut loaded, scan)? {
+            destroyed = self.destroy_old_secret(&loaded)?;
         }
-        self.finish_shred(&mut loaded, scan)?;
         if !report.keyset.is_empty() || report.copied {
             let recovered = &scan.recovered;
             let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
@@ -241,20 +245,35 @@ impl<'a> Opening<'a> {
         loaded.sweep_extents().map_err(refused("remove an extent in", self.dir))?;
         let keys = loaded.into_keys(scan.shreds.clone(), self.config);
         keys.note_unframed(scan.named.clone());
+        if !destroyed {
+            keys.leave_pending(pending.map_or(Pending::Rekey, |intent| Pending::Shred { intent }));
+        }
         Ok(Some(keys))
     }
 
-    /// Carries out an intent that an earlier process put on record, as far as the keyset and the provider are concerned.
-    fn finish_shred(&self, loaded: &mut LoadedKeys, scan: &LogScan) -> Result<(), OpenError> {
-        let Some(provider) = self.config.encryption.provider() else { return Ok(()) };
-        let LogVerdict::ShredPending { applied, .. } = loaded.keyset.compare_log(&scan.facts()) else { return Ok(()) };
-        if !applied {
-            let seen = LogSeen { position: scan.recovered.next_position, chain_hash: scan.recovered.last_chain_hash };
-            let secret = provider.store_next(&self.context(), loaded.keyset.provider(), loaded.keyset.secret_id())?;
-            loaded.apply(&scan.shreds, secret, seen, &self.context())?;
+    /// Has the provider destroy every root secret but the one that the keyset is sealed under. Returns whether it did: when only that
+    /// fails, the store serves all the same, with the destruction pending.
+    fn destroy_old_secret(&self, loaded: &LoadedKeys) -> Result<bool, OpenError> {
+        let Some(provider) = self.config.encryption.provider() else { return Ok(true) };
+        match provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now()) {
+            Ok(_) => Ok(true),
+            Err(why) if why.may_pass() => Ok(false),
+            Err(why) => Err(why.into()),
         }
-        provider.settle(&self.context(), loaded.keyset.secret_id(), self.config.clock.now())?;
-        Ok(())
+    }
+
+    /// Carries out an intent that an earlier process put on record, as far as the keyset is concerned, under a new root secret. Returns
+    /// whether there was something to do.
+    fn finish_shred(&self, loaded: &mut LoadedKeys, scan: &LogScan) -> Result<bool, OpenError> {
+        let Some(provider) = self.config.encryption.provider() else { return Ok(false) };
+        match loaded.keyset.compare_log(&scan.facts()) {
+            LogVerdict::ShredPending { applied: false, .. } => {}
+            _ => return Ok(false),
+        }
+        let seen = LogSeen { position: scan.recovered.next_position, chain_hash: scan.recovered.last_chain_hash };
+        let secret = provider.store_next(&self.context(), loaded.keyset.provider(), loaded.keyset.secret_id())?;
+        loaded.apply(&scan.shreds, secret, seen, &self.context())?;
+        Ok(true)
     }
 
     /// Ends the segment before the active one again if its footer was damaged; its next roll would make it corrupt.

@@ -136,18 +136,25 @@ impl Store {
         Ok(Finished { what: begun.what, completion, destruction })
     }
 
-    /// Puts on record that an open has finished a shred.
-    pub(crate) fn complete_shred(&self, intent: Option<u64>) -> Result<(), OpenError> {
-        let (Some(intent), Some(keys), Some(provider)) = (intent, self.keys(), self.config.encryption.provider())
-        else {
-            return Ok(());
-        };
+    /// Puts on record that an open has finished a shred. Returns false, with the shred still pending, when the old root secret could not
+    /// be destroyed.
+    pub(crate) fn complete_shred(&self, intent: u64) -> Result<bool, OpenError> {
+        let (Some(keys), Some(provider)) = (self.keys(), self.config.encryption.provider()) else { return Ok(false) };
+        if keys.begun().is_some() {
+            return Ok(false);
+        }
         let secret_id = keys.with_keyset(batpak_keyset::Keyset::secret_id);
-        let destruction = provider.settle(&self.provider_context(), secret_id, self.config.clock.now())?;
+        let destruction = match provider.settle(&self.provider_context(), secret_id, self.config.clock.now()) {
+            Err(why) if why.may_pass() => {
+                keys.leave_pending(Pending::Shred { intent });
+                return Ok(false);
+            }
+            settled => settled?,
+        };
         let record = completed(intent, keys.epoch(), &**provider, destruction, 0);
         self.append_system(&record, Durability::Synced).map_err(|why: AppendError| OpenError::Append(why))?;
         write(&keys.shreds).complete(intent);
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) fn provider_context(&self) -> ProviderContext<'_> {

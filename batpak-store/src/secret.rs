@@ -215,6 +215,13 @@ pub enum ProviderError {
     Outside(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl ProviderError {
+    /// Whether the same call may go well later: the medium or the service failed, and what was asked was right.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Disk { .. } | Self::Outside(_))
+    }
+}
+
 /// Names a kind of provider for people.
 pub(crate) fn name_of(kind: ProviderKind) -> &'static str {
     match kind {

@@ -12,6 +12,7 @@ mod certificate;
 mod certificate_batch;
 mod certificate_findings;
 mod creation;
+mod destructions;
 mod disk_full;
 mod drill;
 mod expectations;
