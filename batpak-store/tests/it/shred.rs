@@ -15,7 +15,7 @@ use batpak_store::{
 use crate::kit::{Place, append, at, both, event, kind, sound};
 
 /// What became of a payload.
-fn fate(store: &Store, id: EventId) -> &'static str {
+pub fn fate(store: &Store, id: EventId) -> &'static str {
     match store.get(id).unwrap().unwrap().payload {
         Payload::Open(_) => "open",
         Payload::Shredded(_) => "shredded",
@@ -429,33 +429,6 @@ fn rekey_cut_at_any_call_loses_no_payload_and_is_finished_by_the_next_open() {
         cuts += 1;
     }
     assert!(cuts > 10, "{cuts}");
-}
-
-#[test]
-fn thousands_of_scattered_key_scopes_are_one_shred_and_one_extent() {
-    let place = Place::memory();
-    let store = Store::create(place.dir(), place.config().segment_bytes(64 << 20)).unwrap();
-    let entities: Vec<String> = (0..12_000).map(|n| format!("e{n}")).collect();
-    for entity in &entities {
-        store.append(&event(entity, b"x").durability(batpak_store::Durability::Buffered)).unwrap();
-    }
-    let victims: Vec<Selector> = entities.iter().step_by(3).cloned().map(Selector::Entity).collect();
-    let shredding = store.shred(&victims, 0, "").unwrap();
-    assert_eq!((shredding.keys, shredding.unreachable), (4000, 0));
-    let extents = || place.disk.list(&place.dir().join("extents")).unwrap().len();
-    assert_eq!(extents(), 1, "frontiers of so many go into an extent");
-    let check = |store: &Store| {
-        let report = store.verify(VerifyOptions::full(), &mut |_| {}).unwrap();
-        assert!(report.is_sound());
-        assert_eq!((report.shredded, report.opened), (4000, 8000));
-    };
-    check(&store);
-    store.close().unwrap();
-    let store = place.open();
-    check(&store);
-    store.shred(&[Selector::Entity("e1".into())], 0, "").unwrap();
-    store.close().unwrap();
-    assert_eq!(place.open().verify(VerifyOptions::full(), &mut |_| {}).unwrap().shredded, 4001);
 }
 
 #[test]

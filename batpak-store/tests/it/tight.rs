@@ -10,12 +10,15 @@ use std::{
 };
 
 use batpak_store::{
-    AppendError, Durability, Granularity, Store,
+    AppendError, Durability, EventId, EventKind, Granularity, PublishError, Query, Selector, ShredError, Store,
     segment::{Access, DirEntryName, Disk, DiskFile, FileIdentity, MemoryDisk},
 };
 use bytes::Bytes;
 
-use crate::kit::{Place, append, event, open, payloads, sound};
+use crate::{
+    kit::{Place, append, event, open, payloads, sound},
+    shred::fate,
+};
 
 #[derive(Clone)]
 struct Tight {
@@ -217,4 +220,68 @@ fn disk_that_stays_full_refuses_every_append_and_reads_go_on() {
     append(&store, "b", b"2");
     assert_eq!(payloads(&store), [b"1".to_vec(), b"2".to_vec()]);
     sound(&store);
+}
+
+/// What a shred of `victims` does with so much room: done, or refused with nothing changed. Tells which.
+fn shred_with(room: u64, durability: Durability, events: u64) -> bool {
+    let place = Place::memory();
+    let disk = Tight::on(&place);
+    let config = || place.config().durability(durability).disk(Arc::new(disk.clone()));
+    let store = Store::create(place.dir(), config()).unwrap();
+    let ids: Vec<EventId> = (0..events).map(|n| append(&store, &format!("e{n}"), b"x").id).collect();
+    store.sync().unwrap();
+    let victims: Vec<Selector> = (0..events).step_by(3).map(|n| Selector::Entity(format!("e{n}"))).collect();
+    let before = store.stats();
+    let intents =
+        |store: &Store| store.read(&Query::all().kind(EventKind::SHRED_INTENT).include_system(true)).unwrap().count();
+    disk.leave(room);
+    let outcome = store.shred(&victims, 0, "");
+    let fates = |done: bool, store: &Store| {
+        for (n, id) in ids.iter().enumerate() {
+            assert_eq!(fate(store, *id), if done && n % 3 == 0 { "shredded" } else { "open" }, "{room}: {n}");
+        }
+    };
+    let done = match outcome {
+        Ok(shredding) => {
+            assert_eq!(shredding.keys, victims.len() as u64);
+            true
+        }
+        Err(ShredError::Prepare(PublishError::Disk(why))) if why.kind() == io::ErrorKind::StorageFull => false,
+        Err(ShredError::Append(AppendError::NotWritten(why))) if why.kind() == io::ErrorKind::StorageFull => false,
+        Err(why) => panic!("{room} with {events} events: {why:?}"),
+    };
+    assert_eq!(store.stats().pending, None);
+    assert_eq!(intents(&store), usize::from(done), "{room}");
+    assert_eq!(done, store.stats().events > before.events);
+    fates(done, &store);
+    disk.leave(u64::MAX);
+    if !done {
+        // Nothing is in the way of the next one, nor of appends.
+        append(&store, "e0", b"goes on");
+        store.shred(&victims, 0, "").unwrap();
+    }
+    fates(true, &store);
+    sound(&store);
+    store.close().unwrap();
+    let store = Store::open(place.dir(), config()).unwrap();
+    assert!(store.open_report().clean);
+    fates(true, &store);
+    done
+}
+
+#[test]
+fn shred_with_no_room_or_little_is_done_or_refused_with_nothing_changed() {
+    let (mut done, mut refused) = (0, 0);
+    for durability in [Durability::Synced, Durability::Buffered] {
+        // The last segment is filled to its end by some of them.
+        for events in [1, 67, 68, 69, 70, 200] {
+            for room in [0, 1, 400, 600, 3_000, 10_000, 40_000, 1 << 20] {
+                *(if shred_with(room, durability, events) { &mut done } else { &mut refused }) += 1;
+            }
+        }
+    }
+    assert!(done > 20 && refused > 20, "{done} done, {refused} refused");
+    // Blocks are there already where appends are synced: a shred needs none.
+    assert!(shred_with(0, Durability::Synced, 1));
+    assert!(!shred_with(0, Durability::Buffered, 1));
 }
