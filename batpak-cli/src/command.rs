@@ -12,6 +12,7 @@ use crate::demo::Demo;
 use crate::drill::Drill;
 use crate::get::Get;
 use crate::graph::GraphVerb;
+use crate::hold::{Hold, Holds, Release};
 use crate::import::Import;
 use crate::init::Init;
 use crate::keys::KeysVerb;
@@ -19,7 +20,9 @@ use crate::leakcheck::Leakcheck;
 use crate::open::Keys;
 use crate::read::Read;
 use crate::readmit::Readmit;
+use crate::rekey::Rekey;
 use crate::restore::Restore;
+use crate::resume::Resume;
 use crate::shred::Shred;
 use crate::stats::Stats;
 use crate::verify::Verify;
@@ -28,10 +31,10 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
-     verification failed, no such shred, certificate changed or not borne out, a drill or a
-     search for leaks that found something
+     another plan, held, not held, verification failed, no such shred, certificate changed or
+     not borne out, a drill or a search for leaks that found something
   2  the command or its input is wrong: malformed id, kind or import line, payload too large,
-     shred without --yes, or by what the store has no keys for
+     shred without --yes or --apply, or by what the store has no keys for
   3  the store or the disk refused
 
 Start with `batpak demo`.";
@@ -52,10 +55,10 @@ With --json:
 Exit codes:
   0  done
   1  the answer is no: not found, conflict, unknown cause, shredded key scope, nothing to shred,
-     verification failed, no such shred, certificate changed or not borne out, a drill or a
-     search for leaks that found something
+     another plan, held, not held, verification failed, no such shred, certificate changed or
+     not borne out, a drill or a search for leaks that found something
   2  the command or its input is wrong: malformed id, kind or import line, payload too large,
-     shred without --yes, or by what the store has no keys for
+     shred without --yes or --apply, or by what the store has no keys for
   3  the store or the disk refused
 
 Start with `batpak demo`.";
@@ -89,6 +92,11 @@ pub enum Verb {
     Shred(Shred),
     Certificate(CertificateVerb),
     Readmit(Readmit),
+    Hold(Hold),
+    Release(Release),
+    Holds(Holds),
+    Rekey(Rekey),
+    Resume(Resume),
     Accept(Accept),
     Keys(KeysVerb),
     Backup(Backup),

@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod get;
 mod graph;
+mod hold;
 mod import;
 mod init;
 mod keys;
@@ -25,7 +26,9 @@ mod progress;
 mod read;
 mod readmit;
 mod receipt;
+mod rekey;
 mod restore;
+mod resume;
 mod rules;
 mod selection;
 mod shred;
@@ -76,6 +79,11 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         Verb::Shred(verb) => verb.run(&cli.keys, output),
         Verb::Certificate(verb) => verb.run(output),
         Verb::Readmit(verb) => verb.run(&cli.keys, output),
+        Verb::Hold(verb) => verb.run(&cli.keys, output),
+        Verb::Release(verb) => verb.run(&cli.keys, output),
+        Verb::Holds(verb) => verb.run(output),
+        Verb::Rekey(verb) => verb.run(&cli.keys, output),
+        Verb::Resume(verb) => verb.run(&cli.keys, output),
         Verb::Accept(verb) => verb.run(&cli.keys, output),
         Verb::Keys(verb) => verb.run(&cli.keys, output),
         Verb::Backup(verb) => verb.run(output),

@@ -1,10 +1,12 @@
 //! `batpak shred`: destroys keys, after saying what that takes away.
 //!
-//! Invariant: nothing is destroyed without `--yes`, and what is named is said before it is destroyed.
+//! Invariant: nothing is destroyed without `--yes` or a plan's hash, and what is named is said before it is destroyed.
 
 use std::{io, path::PathBuf};
 
-use batpak_store::{CertificateHash, Durability, EventId, ShredError, Store, StoreInfo, format::REFERENCE_BYTES_MAX};
+use batpak_store::{
+    CertificateHash, Durability, EventId, PlanHash, ShredError, Store, StoreInfo, format::REFERENCE_BYTES_MAX,
+};
 use clap::Args;
 
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
 mod done;
 mod plan;
 
-pub use done::worth;
+pub use done::{dead_from, worth, worth_word};
 
 const ABOUT: &str = "\
 Destroy the keys of what is named, so that its payloads can never be opened again
@@ -28,7 +30,9 @@ granularity decides what can be named: its own key scopes, or anything that they
 whole (a store with one key per coordinate takes --entity and --scope too). With one key per event
 everything can be named. Shredded key scopes take no new events until `batpak readmit`.
 
---plan says what would be shredded and changes nothing; --yes shreds. There is no way back.
+--plan says what would be shredded and changes nothing; --yes shreds; --apply HASH shreds if the plan
+of that hash still holds, not an event more or less. There is no way back. What is held (`batpak
+hold`) is left out and listed.
 
 What is not taken away: coordinates, kinds, ids, tags, causes, sizes and times stand in clear and
 stay. The reason and the reference are kept in clear for ever too: no personal data there.
@@ -61,8 +65,12 @@ pub struct Shred {
     reference: String,
 
     /// Say what would be shredded, and change nothing
-    #[arg(long, conflicts_with = "yes")]
+    #[arg(long, conflicts_with_all = ["yes", "apply"])]
     plan: bool,
+
+    /// Shred exactly what --plan said when it printed this hash; there is no way back
+    #[arg(long, value_name = "HASH", conflicts_with = "yes")]
+    apply: Option<PlanHash>,
 
     /// Shred; there is no way back
     #[arg(long)]
@@ -77,9 +85,9 @@ impl Shred {
     /// Says what is named, and shreds it if that was asked for.
     pub fn run(&self, keys: &Keys, output: &mut Output) -> Result<(), CliError> {
         let named = self.named()?;
-        if !self.plan && !self.yes {
+        if !self.plan && !self.yes && self.apply.is_none() {
             return Err(CliError::Flags(
-                "a shred cannot be undone: look at what it takes away with --plan, then add --yes instead",
+                "a shred cannot be undone: look at what it takes away with --plan, then give --yes, or --apply with the plan's hash, instead",
             ));
         }
         if self.reference.len() > REFERENCE_BYTES_MAX {
@@ -96,7 +104,10 @@ impl Shred {
         let selectors: Vec<_> = named.iter().map(Named::selector).collect();
         // A file that cannot be made is refused before anything is destroyed.
         let certificate = self.certificate.as_deref().map(Reserved::new).transpose()?;
-        let shredding = store.shred(&selectors, self.reason, &self.reference)?;
+        let shredding = match &self.apply {
+            Some(hash) => store.shred_planned(&selectors, hash, self.reason, &self.reference)?,
+            None => store.shred(&selectors, self.reason, &self.reference)?,
+        };
         let certified = certificate.map(|file| certify(&store, shredding.intent, file)).transpose();
         store.close()?;
         said?;

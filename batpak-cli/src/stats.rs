@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use batpak_store::{LastBackup, Store};
+use batpak_store::{LastBackup, Pending, Store};
 use clap::Args;
 use serde::Serialize;
 
@@ -54,6 +54,8 @@ struct StatsLine {
     keyset_bytes: u64,
     index_bytes: u64,
     clean: bool,
+    holds: u64,
+    pending: Option<&'static str>,
     keyset: Option<KeysetLine>,
     last_backup: Option<BackupNote>,
 }
@@ -117,6 +119,11 @@ impl StatsLine {
             keyset_bytes: sizes.keyset_bytes,
             index_bytes: stats.index_bytes,
             clean: store.open_report().clean,
+            holds: stats.holds,
+            pending: stats.pending.map(|pending| match pending {
+                Pending::Shred { .. } => "shred",
+                _ => "rekey",
+            }),
             keyset: stats.keyset.map(|keyset| KeysetLine {
                 epoch: keyset.epoch,
                 pages: keyset.pages,
@@ -154,6 +161,12 @@ impl Shown for StatsLine {
         writeln!(out, "log          {} in {} segments", bytes_human(self.log_bytes), self.segments)?;
         writeln!(out, "index        {} of memory", bytes_human(self.index_bytes))?;
         self.keys_human(out)?;
+        if self.holds > 0 {
+            writeln!(out, "holds        {} in force", self.holds)?;
+        }
+        if let Some(pending) = self.pending {
+            writeln!(out, "pending      a {pending}: the next writer finishes it, or `batpak resume`")?;
+        }
         BackupNote::human(self.last_backup.as_ref(), out)?;
         let closed =
             if self.clean { "yes" } else { "no: a writer has it open, or was stopped; the next one recovers it" };

@@ -22,6 +22,7 @@ pub struct DoneLine {
     intent: u64,
     completion: u64,
     key_scopes: Vec<String>,
+    withheld: Vec<String>,
     keys: u64,
     unreachable: u64,
     destruction: &'static str,
@@ -34,24 +35,46 @@ pub struct DoneLine {
 impl DoneLine {
     /// Takes what was destroyed, and the hash of the certificate if one was written.
     pub fn new(shredding: &Shredding, certificate: Option<CertificateHash>) -> Self {
-        let (destruction, dead_from) = match shredding.destruction {
-            Destruction::LiveFilesOnly => ("live_files_only", None),
-            Destruction::OldCopiesDeadFrom(from) => ("old_copies_dead", Some(time::human(from))),
-            _ => ("old_copies_not_covered", None),
-        };
         Self {
             stage: "done",
             intent: shredding.intent,
             completion: shredding.completion,
             key_scopes: shredding.key_scopes.iter().map(ToString::to_string).collect(),
+            withheld: shredding.withheld.iter().map(ToString::to_string).collect(),
             keys: shredding.keys,
             unreachable: shredding.unreachable,
-            destruction,
-            old_copies_dead_from: dead_from,
+            destruction: worth_word(shredding.destruction),
+            old_copies_dead_from: dead_from(shredding.destruction),
             worth: worth(shredding.destruction),
             certificate: certificate.map(|hash| hash.to_string()),
         }
     }
+}
+
+/// Says in one word what a destruction is worth.
+pub const fn worth_word(destruction: Destruction) -> &'static str {
+    match destruction {
+        Destruction::LiveFilesOnly => "live_files_only",
+        Destruction::OldCopiesDeadFrom(_) => "old_copies_dead",
+        _ => "old_copies_not_covered",
+    }
+}
+
+/// Says since when old copies are dead, where they are.
+pub fn dead_from(destruction: Destruction) -> Option<String> {
+    match destruction {
+        Destruction::OldCopiesDeadFrom(from) => Some(time::human(from)),
+        _ => None,
+    }
+}
+
+/// Lists for people what is held.
+pub fn list_withheld(withheld: &[String], out: &mut dyn Write) -> io::Result<()> {
+    if withheld.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "withheld: {} held, and kept", counted(withheld.len() as u64, "key scope is", "key scopes are"))?;
+    withheld.iter().take(LISTED_MAX).try_for_each(|key_scope| writeln!(out, "  {key_scope}"))
 }
 
 /// Says what a destruction is worth against copies that were made before.
@@ -73,6 +96,7 @@ impl Shown for DoneLine {
         if unlisted > 0 {
             writeln!(out, "  and {unlisted} more")?;
         }
+        list_withheld(&self.withheld, out)?;
         writeln!(out, "on record: intent at position {}, completion at position {}", self.intent, self.completion)?;
         if self.unreachable > 0 {
             let keys = counted(self.unreachable, "key", "keys");

@@ -11,6 +11,7 @@ use crate::{
     error::CliError,
     output::{Shown, counted},
     selection::Named,
+    shred::done::list_withheld,
 };
 
 /// What `--plan` prints, and what stands before a shred.
@@ -26,6 +27,10 @@ pub struct PlanLine {
     shredded: u64,
     lost: u64,
     entities: u64,
+    key_scopes: Vec<String>,
+    keys: u64,
+    withheld: Vec<String>,
+    hash: String,
 }
 
 impl PlanLine {
@@ -33,8 +38,22 @@ impl PlanLine {
     pub fn of(store: &Store, named: &[Named]) -> Result<Self, CliError> {
         let granularity = store.info().granularity.map(|granularity| granularity.to_string());
         let names = named.iter().map(Named::to_string).collect();
-        let mut plan =
-            Self { stage: "plan", named: names, granularity, events: 0, open: 0, shredded: 0, lost: 0, entities: 0 };
+        let selectors: Vec<_> = named.iter().map(Named::selector).collect();
+        let of_store = store.plan_shred(&selectors)?;
+        let mut plan = Self {
+            stage: "plan",
+            named: names,
+            granularity,
+            events: 0,
+            open: 0,
+            shredded: 0,
+            lost: 0,
+            entities: 0,
+            key_scopes: of_store.key_scopes.iter().map(|planned| planned.key_scope.to_string()).collect(),
+            keys: of_store.keys,
+            withheld: of_store.withheld.iter().map(ToString::to_string).collect(),
+            hash: of_store.hash.to_string(),
+        };
         let mut entities = std::collections::HashSet::new();
         for event in store.read(&Query::all().headers_only(true))? {
             let header = event?.header;
@@ -63,13 +82,17 @@ impl Shown for PlanLine {
         }
         let events = counted(self.events, "event", "events");
         writeln!(out, "  {events} of {}", counted(self.entities, "entity", "entities"))?;
-        writeln!(out, "  {} to be shredded", counted(self.open, "payload", "payloads"))?;
+        writeln!(out, "  {} that can be opened now", counted(self.open, "payload", "payloads"))?;
+        let keys = counted(self.keys, "key", "keys");
+        let scopes = counted(self.key_scopes.len() as u64, "key scope", "key scopes");
+        writeln!(out, "  {keys} to be destroyed, of {scopes}")?;
+        list_withheld(&self.withheld, out)?;
         if self.shredded > 0 {
             writeln!(out, "  {} shredded before", self.shredded)?;
         }
         if self.lost > 0 {
             writeln!(out, "  {} with a lost key", self.lost)?;
         }
-        Ok(())
+        writeln!(out, "plan: {}", self.hash)
     }
 }

@@ -7,6 +7,7 @@ mod git;
 mod graph;
 mod graph_oracle;
 mod harness;
+mod holds;
 mod jsonl;
 mod keys;
 mod killed;

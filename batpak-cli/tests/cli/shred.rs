@@ -102,17 +102,25 @@ fn shred_without_yes_only_plans_or_refuses_and_changes_nothing() {
     let events = home.json(["read", "s"]);
     home.fails(2, "--plan", &SHRED);
     home.fails(2, "cannot be used with", &[&SHRED[..], &["--plan", "--yes"]].concat());
-    let plan = home.object([&SHRED[..], &["--plan"]].concat());
+    let mut plan = home.object([&SHRED[..], &["--plan"]].concat());
+    let hash = plan["hash"].take();
+    assert!(hash.as_str().is_some_and(|hash| hash.len() == 64), "{hash}");
     let mine = events.iter().filter(|event| event["entity"] == "author-1").count();
     assert_eq!(
         plan,
         json!({
             "stage": "plan", "named": ["entity author-1"], "granularity": "entity", "events": mine, "open": mine,
-            "shredded": 0, "lost": 0, "entities": 1,
+            "shredded": 0, "lost": 0, "entities": 1, "key_scopes": ["entity author-1"], "keys": 1, "withheld": [],
+            "hash": null,
         })
     );
     let text = home.ok([&SHRED[..], &["--plan"]].concat());
-    assert!(text.contains(&format!("{mine} payloads to be shredded")), "{text}");
+    assert!(
+        text.contains(&format!(
+            "{mine} payloads that can be opened now\n  1 key to be destroyed, of 1 key scope\nplan: "
+        )),
+        "{text}"
+    );
     assert_eq!(home.json(["read", "s"]), events);
     assert_eq!(home.json(["read", "s", "--system"]).len(), events.len() + 1);
 }
@@ -126,7 +134,7 @@ fn shred_prints_the_plan_apart_from_what_it_did() {
     assert!(run.stdout.starts_with("shredded: 1 key destroyed\n  entity author-1\non record: "), "{}", run.stdout);
     assert!(run.stdout.contains("\ndestruction: old copies dead from 20"), "{}", run.stdout);
     let again = home.ok([&SHRED[..], &["--plan"]].concat());
-    assert!(again.contains("0 payloads to be shredded") && again.contains("shredded before"), "{again}");
+    assert!(again.contains("0 payloads that can be opened now") && again.contains("shredded before"), "{again}");
 }
 
 #[test]
