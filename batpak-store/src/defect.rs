@@ -20,6 +20,8 @@ pub(crate) enum Defect {
     PublicationWakesNobody,
     /// A failed sync wakes nobody.
     FailedSyncWakesNobody,
+    /// A planned shred is not looked at again when its intent is placed.
+    PlanUnchecked,
     /// Events are visible when they are placed.
     VisibleWhenPlaced,
     /// A durable image counts for leaves that were taken after it was encoded.

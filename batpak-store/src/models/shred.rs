@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::rig::{Rig, explore, explore_all, explore_twin};
 use crate::{
-    AppendError, Coordinate, Durability, EventId, EventKind, Granularity, Payload, Selector,
+    AppendError, Coordinate, Durability, EventId, EventKind, Granularity, Payload, Selector, ShredError,
     defect::Defect,
     sync::{AtomicBool, Ordering, spawn},
 };
@@ -12,6 +12,7 @@ use crate::{
 const LOST: &str = "an acknowledged event is neither open nor shredded";
 const OPEN: &str = "an event acknowledged before the shred still opens";
 const HELD: &str = "a destroyed key is still lent when its shred has returned";
+const UNPLANNED: &str = "a plan was carried out that no longer held";
 
 /// One thread appends to a key scope while another shreds it: what was acknowledged reads as shredded, or was refused.
 fn append_beside_a_shred(first: bool) {
@@ -31,6 +32,58 @@ fn append_beside_a_shred(first: bool) {
         Err(why) => assert!(matches!(why, AppendError::ScopeShredded), "an append was refused with {why:?}"),
     }
     rig.done();
+}
+
+/// One thread appends to a key scope while another carries out a plan of its shred: the plan's events are destroyed and the append is
+/// refused, or nothing is and the append is there.
+fn append_beside_a_planned_shred() {
+    let rig = Rig::new(|config| config.granularity(Granularity::Entity));
+    rig.append("a", Durability::Buffered).expect("nothing fails");
+    let selectors = [Selector::Entity("a".into())];
+    let plan = rig.store.plan_shred(&selectors).expect("nothing fails");
+    let other = rig.clone();
+    let thread = spawn(move || other.append("a", Durability::Buffered));
+    let shred = rig.store.shred_planned(&selectors, &plan.hash, 0, "");
+    match (thread.join().expect("no panic"), shred) {
+        (Err(AppendError::ScopeShredded), Ok(_)) => {}
+        (Ok(receipt), Err(ShredError::PlanChanged { .. })) => {
+            let event = rig.store.get(receipt.id).expect("it reads").expect("it is there");
+            assert!(matches!(event.payload, Payload::Open(_)), "{LOST}");
+        }
+        (append, shred) => panic!("{UNPLANNED}: {append:?}, {shred:?}"),
+    }
+    rig.done();
+}
+
+/// One thread holds a key scope while another shreds it: the hold stands before the intent, and it is withheld, or behind the completion.
+fn hold_beside_a_shred() {
+    let rig = Rig::new(|config| config.granularity(Granularity::Entity));
+    rig.append("a", Durability::Buffered).expect("nothing fails");
+    let other = rig.clone();
+    let thread = spawn(move || other.store.hold(&Selector::Entity("a".into()), ""));
+    let shred = rig.store.shred(&[Selector::Entity("a".into())], 0, "");
+    let held = thread.join().expect("no panic").expect("nothing fails");
+    match shred {
+        Ok(shredding) => assert!(held > shredding.completion, "a hold stands inside a shred"),
+        Err(why) => assert!(matches!(why, ShredError::Withheld { .. }), "a shred was refused with {why:?}"),
+    }
+    rig.done();
+}
+
+#[test]
+fn hold_and_shred_are_ordered() {
+    explore("hold_and_shred_are_ordered", hold_beside_a_shred);
+}
+
+#[test]
+fn planned_shred_destroys_what_was_planned_or_nothing() {
+    explore("planned_shred_destroys_what_was_planned_or_nothing", append_beside_a_planned_shred);
+}
+
+#[test]
+#[should_panic(expected = "a plan was carried out that no longer held")]
+fn planned_shred_destroys_what_was_planned_or_nothing_twin() {
+    explore_twin(Defect::PlanUnchecked, "", append_beside_a_planned_shred);
 }
 
 #[test]

@@ -14,6 +14,9 @@ fn entity(name: &str) -> Selector {
     Selector::Entity(name.into())
 }
 
+/// What happens between a plan and its shred.
+type Change<'a> = (&'a str, &'a dyn Fn(&Store));
+
 fn intents(store: &Store) -> usize {
     store.read(&Query::all().kind(EventKind::SHRED_INTENT).include_system(true)).unwrap().count()
 }
@@ -58,7 +61,7 @@ fn plan_says_what_a_shred_destroys_and_apply_destroys_exactly_that() {
 
 #[test]
 fn plan_that_no_longer_holds_is_refused_and_nothing_changes() {
-    let changes: [(&str, &dyn Fn(&Store)); 5] = [
+    let changes: [Change; 5] = [
         ("an event more", &|store| assert_eq!(append(store, "a", b"more").revision, 1)),
         ("an event of a key scope that had none", &|store| assert_eq!(append(store, "none", b"first").revision, 0)),
         ("a hold", &|store| assert!(store.hold(&entity("a"), "").is_ok())),

@@ -11,6 +11,9 @@ use crate::{
     shred::fate,
 };
 
+/// What takes the shred turn.
+type Later<'a> = (&'a str, &'a dyn Fn(&Store) -> Result<(), ShredError>);
+
 fn entity(name: &str) -> Selector {
     Selector::Entity(name.into())
 }
@@ -113,7 +116,7 @@ fn completion_or_provider_that_failed_is_made_good_by_resume() {
 
 #[test]
 fn whatever_takes_the_shred_turn_finishes_what_is_pending_first() {
-    let later: [(&str, &dyn Fn(&Store) -> Result<(), ShredError>); 5] = [
+    let later: [Later; 5] = [
         ("shred", &|store| store.shred(&[entity("b")], 0, "").map(drop)),
         ("readmit", &|store| store.readmit(&entity("a"))),
         ("rekey", &|store| store.rekey().map(drop)),
