@@ -12,6 +12,7 @@ mod loom;
 mod random;
 mod release;
 mod residue;
+mod shreds;
 mod tidy;
 mod workspace;
 
@@ -38,6 +39,8 @@ usage: cargo xtask <command>
                             screenshots; without Chromium it is skipped, or fails with --require
   residue                   the raw image of a file system after a shred, searched for what it destroyed;
                             takes root, else it is skipped, or fails with BATPAK_TORTURE=require
+  shreds [COUNT]            so many shreds one by one (100,000), and 10,000 key scopes at once: figures
+                            and bounds
   release                   ci, and all that a release must pass";
 
 fn main() -> ExitCode {
@@ -69,6 +72,8 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),
         ["release"] => release::run(),
         ["residue"] => residue::run(),
+        ["shreds"] => shreds::run(None),
+        ["shreds", count] => shreds::run(Some(count)),
         _ => Err(USAGE.into()),
     }
 }
