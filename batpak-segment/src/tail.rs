@@ -71,6 +71,18 @@ mod tests {
 
     const HEADER: u64 = SEGMENT_HEADER_LEN as u64;
 
+    #[test]
+    fn place_here_stays_in_the_segment_where_place_rolls() {
+        let mut tail = tail(HEADER + 90);
+        let before = tail;
+        let place = tail.place_here(50);
+        assert_eq!((place.segment, place.offset, place.rolled), (before.segment, HEADER + 90, false));
+        assert_eq!((tail.segment, tail.offset), (before.segment, HEADER + 140));
+        tail.undo(&place);
+        assert_eq!(tail, before);
+        assert!(tail.place(50).rolled);
+    }
+
     fn tail(offset: u64) -> Tail {
         Tail { segment: 7, offset, segment_bytes: HEADER + 100 }
     }
