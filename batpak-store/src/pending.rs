@@ -96,6 +96,7 @@ impl Store {
 
     fn turn(&self) -> Result<ShredTurn<'_>, ShredError> {
         let writer = self.writer()?;
+        writer.check_process()?;
         let (Some(keys), Some(provider)) = (writer.keys.as_deref(), self.config.encryption.provider()) else {
             return Err(ShredError::Plaintext);
         };

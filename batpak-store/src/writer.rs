@@ -159,7 +159,10 @@ mod tests {
 
     use batpak_segment::MemoryDisk;
 
-    use crate::{AppendError, Config, Coordinate, Encryption, EventKind, Local, NewEvent, Store, store::Side};
+    use crate::{
+        AppendError, Config, Coordinate, Encryption, EventKind, Local, NewEvent, Selector, ShredError, Store,
+        store::Side,
+    };
 
     #[test]
     fn writer_of_another_process_is_refused_and_leaves_the_log_alone() {
@@ -180,6 +183,10 @@ mod tests {
         }));
         assert!(matches!(store.append(&event), Err(AppendError::Forked)));
         assert!(matches!(store.append_batch(&[event.clone(), event]), Err(AppendError::Forked)));
+        let forked = |outcome| matches!(outcome, Err(ShredError::Append(AppendError::Forked)));
+        let entity = [Selector::Entity("a".into())];
+        assert!(forked(store.shred(&entity, 0, "").map(drop)) && forked(store.hold(&entity[0], "").map(drop)));
+        assert!(forked(store.rekey().map(drop)) && forked(store.resume().map(drop)));
         assert!(matches!(store.close(), Err(AppendError::Forked)));
         assert_eq!(writes.load(std::sync::atomic::Ordering::Relaxed), 0);
     }

@@ -137,6 +137,23 @@ fn coarser_selector_covers_every_key_scope_under_it_and_others_are_refused() {
 }
 
 #[test]
+fn lost_key_is_named_as_unreachable_by_a_shred_of_its_key_scope() {
+    let place = Place::memory();
+    let (store, victim, other) = filled(&place, place.config());
+    store.close().unwrap();
+    for name in ["keyset.a", "keyset.b"] {
+        place.disk.remove(&place.dir().join(name)).unwrap();
+    }
+    let store = Store::open(place.dir(), place.config().accept_key_loss()).unwrap();
+    assert_eq!((fate(&store, victim), fate(&store, other)), ("lost", "lost"));
+    let shredding = store.shred(&[Selector::Entity("a".into())], 0, "").unwrap();
+    assert_eq!((shredding.keys, shredding.unreachable), (0, 1));
+    assert_eq!((fate(&store, victim), fate(&store, other)), ("shredded", "lost"));
+    store.close().unwrap();
+    assert_eq!(fate(&place.open(), victim), "shredded");
+}
+
+#[test]
 fn shred_that_cannot_be_is_a_typed_error_and_changes_nothing() {
     let place = Place::memory();
     let (store, victim, _) = filled(&place, place.config().granularity(Granularity::Event));
