@@ -21,6 +21,8 @@ use batpak_store::{
 };
 
 const DIR: &str = "/store";
+/// The disk in memory copies a file whole when it is synced: small segments keep that out of the figures.
+const SEGMENT_BYTES: u64 = 1 << 20;
 /// Victims are this far apart, so that what is left of the key trees is as scattered as it gets.
 const STRIDE: usize = 7_919;
 /// The frontiers that stand in the image take at most 64 KiB, or the size of the page table; each file is as long as the longest image
@@ -54,7 +56,7 @@ impl Counted {
 }
 
 fn config(disk: &MemoryDisk) -> Config {
-    Config::new(Encryption::sealed(Local::new())).disk(Arc::new(disk.clone()))
+    Config::new(Encryption::sealed(Local::new())).disk(Arc::new(disk.clone())).segment_bytes(SEGMENT_BYTES)
 }
 
 fn entity(n: usize) -> String {
