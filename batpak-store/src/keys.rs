@@ -292,10 +292,12 @@ impl Keys {
                     PublishError::Disk(why)
                 })?,
             }
-            if let Step::Sync(copy) = step
-                && copy != publication.first
-            {
-                lock(&self.state).keyset.copy_good(copy, publication.epoch);
+            match step {
+                Step::Sync(copy) if copy != publication.first => {
+                    lock(&self.state).keyset.copy_good(copy, publication.epoch);
+                }
+                Step::RemoveExtent { number } => lock(&self.state).keyset.extent_removed(number),
+                _ => {}
             }
         }
         Ok(())

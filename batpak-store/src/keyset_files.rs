@@ -81,6 +81,7 @@ impl KeysetFiles {
             match step {
                 Step::Durable => keyset.durable(publication),
                 Step::Sync(copy) if copy != publication.first => keyset.copy_good(copy, publication.epoch),
+                Step::RemoveExtent { number } => keyset.extent_removed(number),
                 _ => {}
             }
         }

@@ -199,9 +199,20 @@ fn shreds_one_by_one_keep_image_and_extents_within_bounds() {
     let names = append_all(&store, 9_000);
     let scattered: Vec<Selector> = names.iter().step_by(4).cloned().map(Selector::Entity).collect();
     store.shred(&scattered, 0, "").unwrap();
+    let removals = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&removals);
+    place.memory.as_ref().unwrap().observe(Box::new(move |call| {
+        if matches!(call.op, DiskOp::Remove) {
+            told.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
     let (mut image_max, mut extents_max) = (0, 0);
     for name in names.iter().skip(1).step_by(90) {
+        removals.store(0, Ordering::Relaxed);
         store.shred(&[Selector::Entity(name.clone())], 0, "").unwrap();
+        // An extent that is gone is not removed for ever after.
+        let removed = removals.load(Ordering::Relaxed);
+        assert!(removed <= 8, "{removed} removals in one shred");
         image_max = image_max.max(place.read(&place.dir().join("keyset.a")).len());
         extents_max = extents_max.max(place.disk.list(&place.dir().join("extents")).unwrap().len());
     }
