@@ -11,6 +11,7 @@ mod licences;
 mod loom;
 mod random;
 mod release;
+mod reliability;
 mod residue;
 mod shreds;
 mod tidy;
@@ -39,6 +40,7 @@ usage: cargo xtask <command>
                             screenshots; without Chromium it is skipped, or fails with --require
   residue                   the raw image of a file system after a shred, searched for what it destroyed;
                             takes root, else it is skipped, or fails with BATPAK_TORTURE=require
+  reliability [TIER]...     runs the tiers of proof, or those named, and writes their counts into RELIABILITY.md
   shreds [COUNT]            so many shreds one by one (100,000), and 10,000 key scopes at once: figures
                             and bounds
   release                   ci, and all that a release must pass";
@@ -70,6 +72,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["graph-oracle", words @ ..] => graph_oracle::run(words),
         ["graph-page"] => graph_page::run(graph_page::Absent::Skip),
         ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),
+        ["reliability", tiers @ ..] => reliability::run(tiers),
         ["release"] => release::run(),
         ["residue"] => residue::run(),
         ["shreds"] => shreds::run(None),
