@@ -42,6 +42,8 @@ pub(crate) fn output(mut command: Command) -> Outcome<String> {
     if output.status.success() {
         Ok(String::from_utf8(output.stdout)?)
     } else {
+        // What it said before it failed says why.
+        print!("{}", String::from_utf8_lossy(&output.stdout));
         Err(format!("`{shown}` ended with {}", output.status).into())
     }
 }

@@ -6,12 +6,15 @@
     reason = "functions that tests share are test code too"
 )]
 
+mod allocation;
 mod destruction;
 mod disk;
 mod extents;
 mod fixed;
 mod golden;
 mod load;
+#[path = "../../../batpak-format/tests/meter.rs"]
+mod meter;
 mod model;
 mod provider;
 mod publication;

@@ -8,8 +8,11 @@
 )]
 
 mod log;
+#[path = "../../../batpak-format/tests/meter.rs"]
+mod meter;
 mod place;
 
+mod allocation;
 mod batch;
 mod crash;
 mod damage;

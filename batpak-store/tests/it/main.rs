@@ -6,6 +6,7 @@ mod kit;
 mod accept;
 mod backup;
 mod backup_online;
+mod allocation;
 mod between;
 mod causality;
 mod certificate;
@@ -31,6 +32,9 @@ mod keyset_findings;
 mod lifecycle;
 mod log_refusals;
 mod many;
+mod matrix;
+#[path = "../../../batpak-format/tests/meter.rs"]
+mod meter;
 mod mismatches;
 mod model;
 mod old_copies;

@@ -1,0 +1,234 @@
+//! What an open makes of a damage, and whether that is one of the answers it may have.
+//!
+//! A damage that an open neither refuses nor reports must be gone from the disk afterwards: nothing in a store's files is without use.
+
+use std::path::PathBuf;
+
+use batpak_store::{
+    Event, OpenError, OpenReport, ProviderError, Store, VerifyOptions, VerifyReport, segment::RecoveryError,
+};
+
+use super::subject::{FileKind, Subject, Target};
+use crate::kit::{Place, append};
+
+/// What was made of a damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The open is refused, and says where.
+    Refused,
+    /// The open, a read or a verification reports it; what can be read is as it was.
+    Reported,
+    /// Reported, and gone: the next open reports nothing.
+    Healed,
+    /// The file is as it was, without a word: what was damaged follows from the rest.
+    Rebuilt,
+    /// To a reader, who mends nothing: everything reads as before.
+    AsBefore,
+    /// To a reader: the log ends before the damage, as before a frame that is being written.
+    EndsBefore,
+    /// The file ends early, between two events, and so does the log. That the end of a log was taken away, only a witness outside can
+    /// tell; what is left is whole.
+    EndGone,
+    /// Nothing found it, and it is still there.
+    Undetected(String),
+    /// Something reads other than it was written, or is gone without a word.
+    Wrong(String),
+    Panicked,
+}
+
+/// What an open may answer is what it does answer, or a complaint.
+type Judged<T = ()> = Result<T, Answer>;
+
+fn wrong<T>(what: impl std::fmt::Debug) -> Judged<T> {
+    Err(Answer::Wrong(format!("{what:?}")))
+}
+
+pub fn judge_writer(subject: &Subject, target: &Target, place: &Place) -> Answer {
+    let either = |judged: Judged<Answer>| judged.unwrap_or_else(|answer| answer);
+    let before = files(place);
+    let (end_gone, durable) = (is_end_gone(target, place), subject.durable(target, &left(target, place)));
+    match Store::open(place.dir(), subject.config(place)) {
+        Err(why) => {
+            either(refused(target, &why).and_then(|answer| same_files(place, &before, "lock").map(|()| answer)))
+        }
+        Ok(store) => either(opened(subject, target, place, store, (end_gone, durable))),
+    }
+}
+
+pub fn judge_reader(subject: &Subject, target: &Target, place: &Place) -> Answer {
+    let before = files(place);
+    let (end_gone, durable) = (is_end_gone(target, place), subject.durable(target, &left(target, place)));
+    let judged = || match Store::open_read_only(place.dir(), subject.config(place)) {
+        Err(why) => refused(target, &why),
+        Ok(store) => {
+            let readable = readable(subject, &store, store.stats().visible_mark)?;
+            let report = store.open_report();
+            let verified = verified(&store)?;
+            let visible = store.stats().visible_mark;
+            if visible < durable {
+                return wrong("a reader misses what is durable");
+            }
+            match () {
+                () if visible < subject.events.len() as u64 && !target.kind.is_last_segment() => {
+                    wrong("a reader misses events before the damage")
+                }
+                () if !readable || !report.keyset.is_empty() || !verified.is_sound() => Ok(Answer::Reported),
+                () if visible == subject.events.len() as u64 => Ok(Answer::AsBefore),
+                () if end_gone => Ok(Answer::EndGone),
+                () => Ok(Answer::EndsBefore),
+            }
+        }
+    };
+    let answer = judged().unwrap_or_else(|answer| answer);
+    match same_files(place, &before, "") {
+        Err(changed) => changed,
+        Ok(()) => answer,
+    }
+}
+
+fn opened(
+    subject: &Subject,
+    target: &Target,
+    place: &Place,
+    store: Store,
+    (end_gone, durable): (bool, u64),
+) -> Judged<Answer> {
+    let report = store.open_report().clone();
+    let visible = store.stats().visible_mark;
+    let readable = readable(subject, &store, visible)?;
+    let verified = verified(&store)?;
+    if visible < durable {
+        return wrong(("durable events are gone", visible, &report));
+    }
+    if visible < subject.events.len() as u64 && report.torn.is_none() {
+        return if end_gone { Ok(Answer::EndGone) } else { wrong(("events are gone", visible, &report)) };
+    }
+    let is_there = place.disk.exists(&target.path).unwrap() && place.read(&target.path) == target.bytes;
+    goes_on(&store)?;
+    drop(store);
+    let again =
+        Store::open(place.dir(), subject.config(place)).map_err(|why| Answer::Wrong(format!("again {why:?}")))?;
+    let clean = again.open_report().torn.is_none() && again.open_report().keyset.is_empty();
+    readable_again(subject, &again, visible)?;
+    match () {
+        () if !names(target, &report) && report.is_silent() && readable && verified.is_sound() => match is_there {
+            true => Ok(Answer::Rebuilt),
+            // The footer of a clean close: without it the log is one whose writer was stopped.
+            false if end_gone => Ok(Answer::EndGone),
+            false => Err(Answer::Undetected(format!("{report:?}"))),
+        },
+        () if !names(target, &report) && readable && verified.is_sound() => wrong(("another file is blamed", report)),
+        () if clean && readable && report.torn.is_none() => Ok(Answer::Healed),
+        () => Ok(Answer::Reported),
+    }
+}
+
+/// Whether the damage took the end of the last segment away and nothing else.
+fn is_end_gone(target: &Target, place: &Place) -> bool {
+    let left = left(target, place);
+    let content = left.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    target.kind.is_last_segment() && target.bytes.starts_with(&left[..content])
+}
+
+/// What the file is now.
+fn left(target: &Target, place: &Place) -> Vec<u8> {
+    if place.disk.exists(&target.path).unwrap() { place.read(&target.path) } else { Vec::new() }
+}
+
+trait Silent {
+    fn is_silent(&self) -> bool;
+}
+
+impl Silent for OpenReport {
+    fn is_silent(&self) -> bool {
+        self.torn.is_none() && self.keyset.is_empty() && !self.copied && self.shred_finished.is_none()
+    }
+}
+
+/// Whether a report is about this file.
+fn names(target: &Target, report: &OpenReport) -> bool {
+    let findings = format!("{:?}", report.keyset);
+    match target.kind {
+        FileKind::KeysetA => findings.contains("(A)"),
+        FileKind::KeysetB => findings.contains("(B)"),
+        FileKind::Extent => findings.contains("extent"),
+        _ => report.torn.is_some_and(|torn| Some(torn.segment) == target.segment),
+    }
+}
+
+/// Whether a refusal says where: the segment by its number, the genesis event, the key file.
+fn refused(target: &Target, why: &OpenError) -> Judged<Answer> {
+    let first = target.segment == Some(1);
+    let holds = match why {
+        OpenError::Genesis(_) | OpenError::UnfinishedCreation { .. } | OpenError::LogRolledBack { found: 0, .. } => {
+            first
+        }
+        OpenError::Recovery(why) => match **why {
+            RecoveryError::Corrupt { segment, .. }
+            | RecoveryError::UnknownVersion { segment, .. }
+            | RecoveryError::RequiredFlag { segment, .. }
+            | RecoveryError::SegmentGap { expected: segment, .. }
+            | RecoveryError::ForeignSegment { segment, .. } => Some(segment) == target.segment,
+            _ => false,
+        },
+        OpenError::LogRolledBack { .. } => target.segment.is_some(),
+        OpenError::Provider(ProviderError::KeyFile { .. } | ProviderError::KeyFileMissing { .. }) => {
+            target.kind == FileKind::KeyFile
+        }
+        _ => false,
+    };
+    if holds { Ok(Answer::Refused) } else { wrong(why) }
+}
+
+/// Reads every event below a position; false when one is refused or its key is lost, an error when one is another than was written.
+fn readable(subject: &Subject, store: &Store, visible: u64) -> Judged<bool> {
+    let mut whole = true;
+    for position in 0..visible {
+        match (store.at(position), subject.events.get(position as usize)) {
+            (Err(_), _) => whole = false,
+            (Ok(Some(found)), Some(event)) if found == *event => {}
+            (Ok(Some(found)), Some(event)) if is_lost(&found, event) => whole = false,
+            found => return wrong(found),
+        }
+    }
+    Ok(whole)
+}
+
+/// After an append, and after an open of its own.
+fn readable_again(subject: &Subject, store: &Store, visible: u64) -> Judged {
+    let visible = visible.min(subject.events.len() as u64);
+    readable(subject, store, visible).map(drop)
+}
+
+fn is_lost(found: &Event, event: &Event) -> bool {
+    matches!(found.payload, batpak_store::Payload::KeyLost(_))
+        && (&found.header, &found.event_hash) == (&event.header, &event.event_hash)
+}
+
+fn verified(store: &Store) -> Judged<VerifyReport> {
+    store.verify(VerifyOptions::full(), &mut |_| {}).map_err(|why| Answer::Wrong(format!("{why:?}")))
+}
+
+/// A store that opened takes events.
+fn goes_on(store: &Store) -> Judged {
+    let receipt = append(store, "on", b"on");
+    match store.at(receipt.position) {
+        Ok(Some(event)) if event.payload.open().is_some_and(|bytes| bytes.as_ref() == b"on") => Ok(()),
+        found => wrong(found),
+    }
+}
+
+fn files(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = place.files();
+    if place.disk.exists(&place.key_file()).unwrap() {
+        files.push((place.key_file(), place.read(&place.key_file())));
+    }
+    files
+}
+
+/// A refusal, and a reader, leave every file as it is; a writer makes the lock file again before it looks further.
+fn same_files(place: &Place, before: &[(PathBuf, Vec<u8>)], but: &str) -> Judged {
+    let now: Vec<_> = files(place).into_iter().filter(|(path, _)| !path.ends_with(but)).collect();
+    let before: Vec<_> = before.iter().filter(|(path, _)| !path.ends_with(but)).cloned().collect();
+    if now == before { Ok(()) } else { wrong("files were changed") }
+}
