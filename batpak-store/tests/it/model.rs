@@ -1,24 +1,24 @@
 //! Random operations against a plain list: what the store answers, and what is left after each crash.
 
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use asked::{Asked, asked, selector};
 use batpak_store::{
-    AppendError, Durability, Encryption, EventId, Granularity, NewEvent, Query, Receipt, Repeat, Store,
+    AppendError, Durability, Encryption, Event, Granularity, Query, Receipt, Selector, ShredError, Shredding, Store,
     segment::MemoryDisk,
 };
-use proptest::prelude::*;
+use list::{Answer, Draw, ENTITIES, KEYS, Model, ShredAnswer, id};
+use proptest::{prelude::*, test_runner::TestRunner};
 
-use crate::kit::{Place, event, open, sound};
+use crate::kit::{Place, sound};
 
-const ENTITIES: [&str; 3] = ["a", "b", "c"];
-
-/// One event to append. Keys and causes are drawn from few, so that they are met again.
-#[derive(Clone, Debug)]
-struct Draw {
-    entity: usize,
-    key: u8,
-    content: u8,
-    cause: Option<u8>,
-    durability: Durability,
-}
+mod asked;
+mod list;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -31,171 +31,98 @@ enum Op {
     /// The machine ends: what is synced stays.
     PowerCut,
     Read,
-}
-
-/// An event of the list.
-#[derive(Clone, Debug, PartialEq)]
-struct Listed {
-    id: EventId,
-    entity: &'static str,
-    payload: Vec<u8>,
-    cause: Option<EventId>,
-}
-
-/// What the log must be: a list, and how much of it must be there after a kill and after a power cut.
-#[derive(Default)]
-struct Model {
-    events: Vec<Listed>,
-    /// For each event where its batch begins.
-    unit: Vec<usize>,
-    written: usize,
-    synced: usize,
-}
-
-/// What an append must answer.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Fresh(Vec<u64>),
-    Repeat(Vec<u64>),
-    Conflict(EventId),
-    Partly(EventId),
-    Unknown(EventId),
-    Twice(EventId),
-}
-
-fn id(key: u8) -> EventId {
-    EventId::from_key(&[key])
-}
-
-impl Draw {
-    fn listed(&self) -> Listed {
-        let payload = vec![self.content; 100 + usize::from(self.content) * 150];
-        Listed { id: id(self.key), entity: ENTITIES[self.entity], payload, cause: self.cause.map(id) }
-    }
-
-    fn event<'a>(&self, listed: &'a Listed) -> NewEvent<'a> {
-        let new = event(listed.entity, &listed.payload).id(listed.id).durability(self.durability);
-        listed.cause.map_or(new.clone(), |cause| new.cause(cause))
-    }
-}
-
-impl Model {
-    fn find(&self, id: EventId) -> Option<usize> {
-        self.events.iter().position(|event| event.id == id)
-    }
-
-    fn append(&mut self, batch: &[Listed], durability: Durability) -> Answer {
-        let found: Vec<_> = batch.iter().map(|event| self.find(event.id)).collect();
-        if let Some(first) = found.iter().position(Option::is_some) {
-            return self.repeat(batch, &found, batch[first].id, durability);
-        }
-        for (n, event) in batch.iter().enumerate() {
-            let earlier = |id| batch[..n].iter().any(|event| event.id == id);
-            match event.cause {
-                Some(cause) if self.find(cause).is_none() && !earlier(cause) => return Answer::Unknown(cause),
-                _ if earlier(event.id) => return Answer::Twice(event.id),
-                _ => {}
-            }
-        }
-        let from = self.events.len();
-        self.events.extend_from_slice(batch);
-        self.unit.extend(batch.iter().map(|_| from));
-        self.reached(self.events.len(), durability);
-        Answer::Fresh((from..self.events.len()).map(|n| n as u64 + 1).collect())
-    }
-
-    fn repeat(&mut self, batch: &[Listed], found: &[Option<usize>], first: EventId, asks: Durability) -> Answer {
-        let Some(found) = found.iter().copied().collect::<Option<Vec<_>>>() else { return Answer::Partly(first) };
-        for (event, at) in batch.iter().zip(&found) {
-            // What is compared is waited for first.
-            self.reached(at + 1, asks.max(Durability::Buffered));
-            if self.events[*at] != *event {
-                return Answer::Conflict(event.id);
-            }
-        }
-        Answer::Repeat(found.iter().map(|at| *at as u64 + 1).collect())
-    }
-
-    fn reached(&mut self, below: usize, durability: Durability) {
-        if durability >= Durability::Buffered {
-            self.written = self.written.max(below);
-        }
-        if durability == Durability::Synced {
-            self.synced = self.synced.max(below);
-        }
-    }
-
-    /// Takes over what a crash has left: all that must be there, then as much as there is, whole batches only.
-    fn cut(&mut self, left: usize, least: usize) {
-        assert!((least..=self.events.len()).contains(&left), "{left} of {}, at least {least}", self.events.len());
-        assert!(left == self.events.len() || self.unit[left] == left, "a batch was cut in two");
-        self.events.truncate(left);
-        self.unit.truncate(left);
-        (self.written, self.synced) = (left, left);
-    }
+    Ask(Asked),
+    Shred(Vec<Selector>),
+    Readmit(Selector),
+    Rekey,
+    Verify,
 }
 
 fn answer(result: Result<Vec<Receipt>, AppendError>) -> Answer {
     match result {
-        Ok(receipts) => {
-            let positions = receipts.iter().map(|receipt| receipt.position).collect();
-            match receipts[0].repeat {
-                None => Answer::Fresh(positions),
-                Some(Repeat::SameContent) => Answer::Repeat(positions),
-                Some(other) => panic!("{other:?}"),
-            }
+        Ok(receipts) if receipts[0].repeat.is_none() => {
+            assert!(receipts.iter().all(|receipt| receipt.repeat.is_none()));
+            Answer::Fresh(receipts.iter().map(|receipt| receipt.position).collect())
         }
+        Ok(receipts) => Answer::Repeat(receipts.iter().map(|it| (it.position, it.repeat.unwrap())).collect()),
         Err(AppendError::Conflict { id }) => Answer::Conflict(id),
         Err(AppendError::PartlyRepeated { id }) => Answer::Partly(id),
         Err(AppendError::UnknownCause { cause }) => Answer::Unknown(cause),
         Err(AppendError::DuplicateInBatch { id }) => Answer::Twice(id),
+        Err(AppendError::ScopeShredded) => Answer::Shredded,
         Err(other) => panic!("{other:?}"),
     }
 }
 
-/// Everything that the store says of its events, as a list.
-fn list(store: &Store) -> Vec<Listed> {
-    let events = store.read(&Query::all()).unwrap().map(Result::unwrap).enumerate();
-    let mut revisions = [0; ENTITIES.len()];
-    let listed = events.map(|(n, event)| {
-        let entity = ENTITIES.iter().position(|entity| *entity == event.header.coordinate.entity()).unwrap();
-        assert_eq!((event.header.position, event.header.revision), (n as u64 + 1, revisions[entity]));
-        revisions[entity] += 1;
-        let cause = event.header.causes.iter().next().map(|cause| cause.id);
-        Listed { id: event.header.id, entity: ENTITIES[entity], payload: open(&event), cause }
-    });
-    listed.collect()
+fn shred_answer(result: Result<Shredding, ShredError>) -> ShredAnswer {
+    match result {
+        Ok(Shredding { intent, completion, key_scopes, keys, unreachable: 0, .. }) => {
+            assert_eq!(completion, intent + 1);
+            ShredAnswer::Done { intent, scopes: key_scopes.len(), keys }
+        }
+        Err(ShredError::Nothing) => ShredAnswer::Nothing,
+        Err(ShredError::Plaintext) => ShredAnswer::Plaintext,
+        Err(ShredError::WrongGranularity { asked, .. }) => ShredAnswer::WrongGranularity(asked),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Everything that the store says of its events agrees with the list as far as the list goes.
+fn check_listed(store: &Store, model: &Model, upto: usize) {
+    let mut events = store.read(&Query::all().include_system(true)).unwrap();
+    for (position, listed) in model.events[..upto].iter().enumerate() {
+        let found: Event = events.next().unwrap().unwrap();
+        assert_eq!(found.header.position, position as u64);
+        match listed {
+            Some(listed) => assert!(listed.is(&found), "{listed:?}, found {found:?}"),
+            None => assert!(found.header.kind.is_reserved(), "{found:?}"),
+        }
+    }
 }
 
 /// The other ways of reading agree with the list.
 fn check(store: &Store, model: &Model) {
-    assert_eq!(list(store), model.events);
+    assert_eq!(store.stats().visible_mark, model.events.len() as u64);
+    check_listed(store, model, model.events.len());
     for key in 0..KEYS {
-        assert_eq!(store.position_of(id(key)).unwrap(), model.find(id(key)).map(|n| n as u64 + 1));
-        let naming = |event: &Listed| event.cause == Some(id(key));
-        let effects: Vec<_> = (1..).zip(&model.events).filter(|(_, event)| naming(event)).map(|(at, _)| at).collect();
-        assert_eq!(store.caused_by(id(key)).unwrap(), effects);
+        assert_eq!(store.position_of(id(key)).unwrap(), model.find(id(key)).map(|n| n as u64));
+        let effects = model.listed().filter(|(_, event)| event.cause == Some(id(key))).map(|(at, _)| at);
+        assert_eq!(store.caused_by(id(key)).unwrap(), effects.collect::<Vec<_>>());
     }
+    let correlated = model.listed().filter(|(_, event)| event.correlation.is_some()).map(|(at, _)| at);
+    assert_eq!(store.correlated(id(KEYS)).unwrap(), correlated.collect::<Vec<_>>());
     for entity in ENTITIES {
-        let last = model.events.iter().rposition(|event| event.entity == entity).map(|n| n as u64 + 1);
-        assert_eq!(store.latest(entity).unwrap().map(|event| event.header.position), last);
-        let count = model.events.iter().filter(|event| event.entity == entity).count();
-        assert_eq!(store.stream(entity, 0).unwrap().count(), count);
+        let of: Vec<u64> = model.listed().filter(|(_, event)| event.at.entity() == entity).map(|(at, _)| at).collect();
+        assert_eq!(store.latest(entity).unwrap().map(|event| event.header.position), of.last().copied());
+        for from in [0, 1, of.len()] {
+            let stream = store.stream(entity, from as u64).unwrap().map(|event| event.unwrap().header.position);
+            assert_eq!(stream.collect::<Vec<_>>(), of[from.min(of.len())..]);
+        }
     }
 }
 
 struct Run {
     place: Place,
-    sealed: bool,
+    granularity: Option<Granularity>,
     store: Option<Store>,
     model: Model,
 }
 
 impl Run {
+    fn new(granularity: Option<Granularity>) -> Self {
+        let place = Place::memory();
+        let mut run = Self { place, granularity, store: None, model: Model::new(granularity) };
+        let config = granularity.map_or_else(|| run.config(), |granularity| run.config().granularity(granularity));
+        run.store = Some(Store::create(run.place.dir(), config).unwrap());
+        run
+    }
+
     fn config(&self) -> batpak_store::Config {
-        let config = if self.sealed { self.place.config() } else { self.place.with(Encryption::none()) };
+        let sealed = self.granularity.is_some();
+        let config = if sealed { self.place.config() } else { self.place.with(Encryption::none()) };
         // What an append asks is in the draw; the store's own choice decides whether blocks are written ahead.
-        config.segment_bytes(4096).durability(if self.sealed { Durability::Buffered } else { Durability::Synced })
+        let ahead = self.granularity.is_none_or(|granularity| granularity == Granularity::Kind);
+        config.segment_bytes(4096).durability(if ahead { Durability::Synced } else { Durability::Buffered })
     }
 
     fn memory(&self) -> &MemoryDisk {
@@ -204,7 +131,7 @@ impl Run {
 
     fn open(&mut self, least: usize) {
         let store = Store::open(self.place.dir(), self.config()).unwrap();
-        self.model.cut(usize::try_from(store.stats().events).unwrap() - 1, least);
+        self.model.cut(usize::try_from(store.stats().visible_mark).unwrap(), least);
         check(&store, &self.model);
         self.store = Some(store);
     }
@@ -241,19 +168,59 @@ impl Run {
                 drop(store);
                 return self.open(self.model.synced);
             }
-            Op::Read => {
-                check(&store, &self.model);
-                let reader = Store::open_read_only(self.place.dir(), self.config()).unwrap();
-                let seen = list(&reader);
-                assert!(seen.len() >= self.model.written);
-                assert_eq!(seen, self.model.events[..seen.len()]);
-            }
+            looks => self.look(&store, looks),
         }
         self.store = Some(store);
     }
-}
 
-const KEYS: u8 = 24;
+    /// The operations after which nothing is appended by a caller.
+    fn look(&mut self, store: &Store, op: &Op) {
+        match op {
+            Op::Read => {
+                check(store, &self.model);
+                let reader = Store::open_read_only(self.place.dir(), self.config()).unwrap();
+                let seen = usize::try_from(reader.stats().visible_mark).unwrap();
+                assert!((self.model.written..=self.model.events.len()).contains(&seen));
+                check_listed(&reader, &self.model, seen);
+            }
+            Op::Ask(asked) => {
+                let expected = asked.of(&self.model);
+                let read = store.read(&asked.query()).unwrap().map(|event| event.unwrap().header.position);
+                assert_eq!(read.collect::<Vec<_>>(), expected);
+                let mut follow = store.follow(&asked.query());
+                let mut followed = Vec::new();
+                while let Some(event) = follow.next_timeout(Duration::ZERO).unwrap() {
+                    followed.push(event.header.position);
+                }
+                assert_eq!(followed, asked.clone().forwards().of(&self.model));
+            }
+            Op::Shred(selectors) => {
+                assert_eq!(shred_answer(store.shred(selectors, 1, "model")), self.model.shred(selectors));
+            }
+            Op::Readmit(selector) => {
+                let result = store.readmit(selector);
+                let answer = result.map_or_else(|why| shred_answer(Err(why)), |()| ShredAnswer::Nothing);
+                assert_eq!(answer, self.model.readmit(selector));
+            }
+            Op::Rekey => match store.rekey() {
+                Ok(_) => self.model.system(1),
+                Err(why) => assert!(matches!(why, ShredError::Plaintext) && self.granularity.is_none(), "{why:?}"),
+            },
+            _ => self.verify(store),
+        }
+    }
+
+    /// What a verification counts is what the list holds. It drains the write buffer first.
+    fn verify(&mut self, store: &Store) {
+        sound(store);
+        self.model.reached(self.model.events.len(), Durability::Buffered);
+        let report = store.verify(batpak_store::VerifyOptions::full(), &mut |_| {}).unwrap();
+        let shredded = self.model.listed().filter(|(_, event)| event.shredded.is_some()).count() as u64;
+        assert_eq!((report.events, report.shredded), (self.model.listed().count() as u64, shredded));
+        let opened = if self.granularity.is_some() { report.events - shredded } else { 0 };
+        assert_eq!(report.opened, opened);
+    }
+}
 
 fn draw() -> impl Strategy<Value = Draw> {
     let modes = prop_oneof![Just(Durability::Synced), Just(Durability::Buffered), Just(Durability::Deferred)];
@@ -261,39 +228,113 @@ fn draw() -> impl Strategy<Value = Draw> {
     let content = (0..KEYS, prop::bool::weighted(0.1), prop::option::weighted(0.15, 0..KEYS), modes);
     content.prop_map(|(key, other, cause, durability)| {
         let content = if other { key % 5 + 1 } else { key % 5 };
-        Draw { entity: usize::from(key) % ENTITIES.len(), key, content, cause, durability }
+        Draw { key, content, cause, durability }
     })
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        10 => draw().prop_map(Op::Append),
-        5 => prop::collection::vec(draw(), 2..5).prop_map(Op::Batch),
-        1 => Just(Op::Sync),
-        1 => Just(Op::Reopen),
-        2 => Just(Op::Kill),
-        2 => Just(Op::PowerCut),
-        1 => Just(Op::Read),
+        20 => draw().prop_map(Op::Append),
+        10 => prop::collection::vec(draw(), 2..5).prop_map(Op::Batch),
+        2 => Just(Op::Sync),
+        2 => Just(Op::Reopen),
+        4 => Just(Op::Kill),
+        4 => Just(Op::PowerCut),
+        2 => Just(Op::Read),
+        3 => asked().prop_map(Op::Ask),
+        4 => prop::collection::vec(selector(), 1..4).prop_map(Op::Shred),
+        3 => selector().prop_map(Op::Readmit),
+        1 => Just(Op::Rekey),
+        1 => Just(Op::Verify),
     ]
 }
 
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+fn granularity() -> impl Strategy<Value = Option<Granularity>> {
+    prop::option::weighted(0.85, prop::sample::select(&Granularity::ALL[..]))
 }
 
-proptest! {
-    #![proptest_config(cases())]
+fn operations() -> impl Strategy<Value = (Option<Granularity>, Vec<Op>)> {
+    (granularity(), prop::collection::vec(op(), 1..45))
+}
 
-    #[test]
-    fn store_does_what_the_list_does(sealed in prop::option::of(any::<bool>()), ops in prop::collection::vec(op(), 1..45)) {
-        let mut run = Run { place: Place::memory(), sealed: sealed.is_some(), store: None, model: Model::default() };
-        let granularity = if sealed == Some(true) { Granularity::Event } else { Granularity::Entity };
-        run.store = Some(Store::create(run.place.dir(), run.config().granularity(granularity)).unwrap());
-        for op in &ops {
-            run.step(op);
+/// How many cases are drawn: some in `cargo test`, more where `PROPTEST_CASES` says so.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
+}
+
+/// What the cases were, so that nothing that was never met is taken for shown.
+#[derive(Default)]
+struct Met([AtomicU64; 5]);
+
+impl Met {
+    const NAMES: [&str; 5] = ["operations", "crashes", "shreds", "shredded events", "events"];
+
+    fn add(&self, counts: [usize; 5]) {
+        for (met, count) in self.0.iter().zip(counts) {
+            met.fetch_add(count as u64, Ordering::Relaxed);
         }
-        run.step(&Op::Reopen);
-        sound(run.store.as_ref().unwrap());
+    }
+
+    fn counts(&self) -> [u64; 5] {
+        self.0.each_ref().map(|met| met.load(Ordering::Relaxed))
+    }
+}
+
+fn run(granularity: Option<Granularity>, ops: &[Op], met: &Met) {
+    let mut run = Run::new(granularity);
+    let (mut crashes, mut shreds) = (0, 0);
+    for op in ops {
+        let intents = run.model.shreds;
+        run.step(op);
+        crashes += usize::from(matches!(op, Op::Kill | Op::PowerCut));
+        shreds += run.model.shreds - intents;
+    }
+    run.step(&Op::Reopen);
+    run.step(&Op::Verify);
+    let shredded = run.model.listed().filter(|(_, event)| event.shredded.is_some()).count();
+    met.add([ops.len(), crashes, shreds, shredded, run.model.listed().count()]);
+}
+
+#[test]
+fn store_does_what_the_list_does() {
+    let met = Met::default();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let each = cases().div_ceil(u32::try_from(threads).unwrap());
+    let work = || {
+        let config = ProptestConfig { cases: each, failure_persistence: None, ..ProptestConfig::default() };
+        let drawn = TestRunner::new(config).run(&operations(), |(granularity, ops)| {
+            run(granularity, &ops, &met);
+            Ok(())
+        });
+        drawn.unwrap_or_else(|why| panic!("{why}"));
+    };
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let counts = met.counts();
+    let shown: Vec<String> = Met::NAMES.iter().zip(counts).map(|(name, count)| format!("{count} {name}")).collect();
+    println!("property: {} cases, {}", each as usize * threads, shown.join(", "));
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+/// The control: a list that says otherwise than the store is refuted, be it in a payload, a shred or an event more.
+#[test]
+fn list_that_is_wrong_is_refuted() {
+    let wrong: [fn(&mut Model); 4] = [
+        |model| model.events[1].as_mut().unwrap().payload[0] ^= 1,
+        |model| model.events[1].as_mut().unwrap().shredded = None,
+        |model| model.events[2].as_mut().unwrap().shredded = Some(3),
+        |model| model.events.push(None),
+    ];
+    let events = [0, 1].map(|key| Op::Append(Draw { key, content: 1, cause: None, durability: Durability::Synced }));
+    let shred = Op::Shred(vec![Selector::Entity("a".into())]);
+    for (n, break_it) in wrong.into_iter().enumerate() {
+        let mut run = Run::new(Some(Granularity::Entity));
+        events.iter().for_each(|op| run.step(op));
+        if n > 0 {
+            run.step(&shred);
+        }
+        run.step(&Op::Read);
+        break_it(&mut run.model);
+        let refuted = catch_unwind(AssertUnwindSafe(|| run.step(&Op::Read)));
+        assert!(refuted.is_err(), "lie {n} was believed");
     }
 }

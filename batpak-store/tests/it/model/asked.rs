@@ -1,0 +1,91 @@
+//! What a read is asked, of the store and of the list.
+
+use batpak_store::{Query, Selector};
+use proptest::prelude::*;
+
+use super::list::{ENTITIES, KEYS, KINDS, Listed, Model, SCOPES, at, id, kind};
+
+/// One query, by what it asks.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    entity: Option<usize>,
+    scope: Option<usize>,
+    kinds: Vec<usize>,
+    tag: bool,
+    from: u64,
+    to: Option<u64>,
+    limit: Option<u64>,
+    reverse: bool,
+}
+
+impl Asked {
+    pub fn query(&self) -> Query {
+        let mut query = Query::all().from(self.from);
+        query = self.entity.map_or(query.clone(), |entity| query.entity(ENTITIES[entity]));
+        query = self.scope.map_or(query.clone(), |scope| query.scope(SCOPES[scope]));
+        for at in &self.kinds {
+            query = query.kind(kind(6 * *at as u8));
+        }
+        query = if self.tag { query.tag("even") } else { query };
+        query = self.to.map_or(query.clone(), |to| query.to(to));
+        query = self.limit.map_or(query.clone(), |limit| query.limit(limit));
+        if self.reverse { query.reverse() } else { query }
+    }
+
+    /// The same, as a follow reads it.
+    pub const fn forwards(mut self) -> Self {
+        self.reverse = false;
+        self
+    }
+
+    /// What the list answers, as positions.
+    pub fn of(&self, model: &Model) -> Vec<u64> {
+        let to = self.to.unwrap_or(u64::MAX);
+        let matches = |event: &Listed| {
+            self.entity.is_none_or(|entity| event.at.entity() == ENTITIES[entity])
+                && self.scope.is_none_or(|scope| event.at.scope() == SCOPES[scope])
+                && (self.kinds.is_empty() || self.kinds.iter().any(|at| event.kind == kind(6 * *at as u8)))
+                && (!self.tag || event.tag.is_some())
+        };
+        let asked = |(at, event): &(u64, &Listed)| (self.from..to).contains(at) && matches(event);
+        let mut found: Vec<u64> = model.listed().filter(asked).map(|(at, _)| at).collect();
+        if self.reverse {
+            found.reverse();
+        }
+        found.truncate(self.limit.map_or(usize::MAX, |limit| limit as usize));
+        found
+    }
+}
+
+pub fn asked() -> impl Strategy<Value = Asked> {
+    let which = (
+        prop::option::weighted(0.4, 0..ENTITIES.len()),
+        prop::option::weighted(0.4, 0..SCOPES.len()),
+        prop::collection::vec(0..KINDS.len(), 0..2),
+        prop::bool::weighted(0.2),
+    );
+    let range =
+        (0..20_u64, prop::option::weighted(0.4, 0..60_u64), prop::option::weighted(0.3, 0..6_u64), any::<bool>());
+    (which, range).prop_map(|((entity, scope, kinds, tag), (from, to, limit, reverse))| Asked {
+        entity,
+        scope,
+        kinds,
+        tag,
+        from,
+        to,
+        limit,
+        reverse,
+    })
+}
+
+/// A selector of any granularity, for what the draws can make.
+pub fn selector() -> impl Strategy<Value = Selector> {
+    (0..6_u8, 0..KEYS).prop_map(|(by, key)| match by {
+        0 => Selector::Category(kind(key).category()),
+        1 => Selector::Coordinate(at(key)),
+        2 => Selector::Entity(at(key).entity().to_owned()),
+        3 => Selector::Event(id(key)),
+        4 => Selector::Kind(kind(key)),
+        _ => Selector::Scope(at(key).scope().to_owned()),
+    })
+}
