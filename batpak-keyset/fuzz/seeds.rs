@@ -1,0 +1,5 @@
+//! Writes the corpora: one folder a target below the folder that is named.
+
+fn main() {
+    batpak_format_fuzz::seed(&batpak_keyset_fuzz::TARGETS);
+}

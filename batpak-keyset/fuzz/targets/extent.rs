@@ -1,0 +1,4 @@
+//! See [`batpak_keyset_fuzz::extent`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| batpak_keyset_fuzz::extent::look(data));

@@ -1,0 +1,4 @@
+//! See [`batpak_store_fuzz::mutated`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| batpak_store_fuzz::mutated::look(data));
