@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::command::{self, cargo};
 use crate::workspace::{self, Package};
-use crate::{licences, loom, tidy};
+use crate::{fuzz, licences, loom, matrix, property, tidy};
 
 /// What is to be done about the tests.
 #[derive(Debug)]
@@ -37,9 +37,10 @@ struct Tier {
     run: fn(&Tests) -> Outcome,
 }
 
-const TIERS: [Tier; 2] = [
+const TIERS: [Tier; 3] = [
     Tier { name: "build, lint, docs, tests", minutes_max: 20, run: base },
     Tier { name: "loom", minutes_max: 8, run: |_| loom::run() },
+    Tier { name: "hostile bytes", minutes_max: 8, run: |_| hostile() },
 ];
 
 /// Runs every tier.
@@ -97,6 +98,13 @@ fn base(tests: &Tests) -> Outcome {
         Tests::Run => command::run(cargo(["test", "--workspace"])),
         Tests::JustRun { .. } => Ok(()),
     }
+}
+
+/// Damaged files, random operations, and the fuzz targets.
+fn hostile() -> Outcome {
+    matrix::run(matrix::Effort::Ci)?;
+    property::run(property::CASES_CI)?;
+    fuzz::run(fuzz::SECONDS_CI, None)
 }
 
 fn lint() -> Outcome {

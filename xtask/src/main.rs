@@ -5,10 +5,14 @@
 mod api;
 mod ci;
 mod command;
+mod fuzz;
 mod graph_oracle;
 mod graph_page;
 mod licences;
 mod loom;
+mod matrix;
+mod mutants;
+mod property;
 mod random;
 mod release;
 mod reliability;
@@ -31,6 +35,12 @@ usage: cargo xtask <command>
   tidy                      the rules that hold for the tree: floors, imports, files, names
   licences                  the licences of all dependencies against the list of accepted ones
   loom                      the models of fence, group sync and pipeline, each with its broken twin
+  matrix [--long]           every byte of every kind of file damaged, and what an open makes of it
+  property [CASES]          the store against a plain list, over random operations; 5,000 cases unless told
+  fuzz [--seconds N] [--target T]
+                            the fuzz targets: the committed corpora, and N seconds of new inputs each
+  fuzz --seed-corpora       writes the seeds of the corpora
+  mutants [PATH...]         mutation testing of the modules that the promises rest on, or of these files
   ci [--tests-took SECONDS] all that a change must pass; with --tests-took the tests are not run
                             again, and the seconds they took just before count into their tier
   api [--bless]             the public items of each library against xtask/api/, or write them there
@@ -62,6 +72,12 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["tidy"] => tidy::run(),
         ["licences"] => licences::run(),
         ["loom"] => loom::run(),
+        ["matrix"] => matrix::run(matrix::Effort::Ci),
+        ["matrix", "--long"] => matrix::run(matrix::Effort::Long),
+        ["property"] => property::run(property::CASES_CI),
+        ["property", cases] => property::run(cases),
+        ["fuzz", words @ ..] => fuzz::dispatch(words),
+        ["mutants", files @ ..] => mutants::run(files),
         ["ci"] => ci::run(&ci::Tests::Run),
         ["ci", "--tests-took", seconds] => {
             let took = Duration::from_secs(seconds.parse()?);
