@@ -129,7 +129,9 @@ pub fn candidates(input: &LoadInput<'_>) -> Result<Candidates, LoadError> {
     let b = judge(Copy::B, input.b, input.store)?;
     let mut findings: Vec<Finding> = a.finding(Copy::A).into_iter().chain(b.finding(Copy::B)).collect();
     let used = (used_len(input.a), used_len(input.b));
-    let file_len_found = byte_len(input.a).max(byte_len(input.b));
+    // A length that is none of ours counts as cut, so the longer file is filled up to the next one that is; else the rewrite would
+    // make the whole copy as long as the damaged one, and neither would be whole.
+    let file_len_found = byte_len(input.a).max(byte_len(input.b)).next_multiple_of(IMAGE_PAD);
     let (winner, bytes, header, loser, identical) = match (a, b) {
         (Judged::Whole { header: a, bytes: a_bytes }, Judged::Whole { header: b, bytes: b_bytes }) => {
             if a.store != b.store {

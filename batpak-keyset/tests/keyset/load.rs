@@ -127,6 +127,24 @@ fn one_copy_at_fault_is_healed_from_the_other() {
     }
 }
 
+/// A file may be cut in the middle of growing: its length is none of ours, and the rewrite must not hand it on to the whole copy.
+#[test]
+fn copy_that_was_cut_while_it_grew_is_healed_and_leaves_the_other_whole() {
+    let (whole, ..) = published();
+    for copy in Copy::BOTH {
+        for grown in [1, 74, 4095, 4097, 20_000] {
+            let mut files = whole.clone();
+            let file = files.copy(copy).as_mut().unwrap();
+            file.resize(file.len() + grown, 0);
+            let mut loaded = files.load().unwrap();
+            assert_eq!(loaded.findings, [Finding::CopyDamaged(copy)]);
+            files.rewrite(&mut loaded.keyset, &loaded.rewrite);
+            assert_eq!(files.load().unwrap().findings, [], "{copy:?}, {grown}");
+            assert_eq!(files.a, files.b);
+        }
+    }
+}
+
 #[test]
 fn unreadable_copy_is_reported_as_such() {
     let (files, ..) = published();

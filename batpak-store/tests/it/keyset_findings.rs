@@ -300,3 +300,19 @@ fn missing_copy_is_not_made_by_an_open_that_is_refused() {
         assert_eq!(payloads(&store), [b"one".to_vec(), b"two".to_vec()]);
     });
 }
+
+#[test]
+fn copy_that_was_cut_while_it_grew_is_healed_by_an_open() {
+    for copy in COPIES {
+        let place = Place::memory();
+        append(&place.create(), "a", b"one");
+        let mut bytes = place.read(&path(&place, copy));
+        bytes.resize(bytes.len() + 74, 0);
+        place.put(&path(&place, copy), &bytes);
+        assert_eq!(place.open().open_report().keyset, [Finding::CopyDamaged(copy)]);
+        let store = place.open();
+        assert_eq!(store.open_report().keyset, []);
+        assert_eq!(payloads(&store), [b"one".to_vec()]);
+        assert!(copies(&place).iter().all(|bytes| bytes.len().is_multiple_of(4096)));
+    }
+}
