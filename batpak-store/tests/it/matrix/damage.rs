@@ -12,6 +12,8 @@ pub enum Damage {
     Absent,
     /// The file ends before this byte.
     Cut(usize),
+    /// So many bytes stand behind the end: zeros when the number is odd, else ones.
+    Grown(usize),
     /// One bit of this byte is another; which one goes by the byte.
     Flip(usize),
     /// This byte is 0xFF.
@@ -33,6 +35,7 @@ impl Damage {
             Self::Absent => return None,
             Self::Cut(len) => bytes.truncate(len),
             Self::Flip(at) => bytes[at] ^= 1 << (at % 8),
+            Self::Grown(by) => bytes.resize(bytes.len() + by, if by % 2 == 1 { 0 } else { 0xff }),
             Self::Ones(at) => bytes[at] = 0xff,
             Self::Swap(n) => {
                 let (here, next) = (bytes[sector(n)].to_vec(), bytes[sector(n + 1)].to_vec());
@@ -62,8 +65,10 @@ impl Damage {
 pub fn damages(target: &Target) -> Vec<Damage> {
     let bytes = &target.bytes;
     let sectors = bytes.len().div_ceil(SECTOR);
+    let grown = [1, 2, 73, 511, 512, 4096, 4097].map(Damage::Grown);
     let all = [Damage::Absent]
         .into_iter()
+        .chain(grown)
         .chain((0..bytes.len()).flat_map(|at| [Damage::Flip(at), Damage::Zero(at), Damage::Ones(at), Damage::Cut(at)]))
         .chain((0..sectors).map(Damage::ZeroSector))
         .chain((1..sectors).map(|next| Damage::Swap(next - 1)));
