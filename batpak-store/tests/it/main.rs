@@ -4,9 +4,9 @@
 mod kit;
 
 mod accept;
+mod allocation;
 mod backup;
 mod backup_online;
-mod allocation;
 mod between;
 mod causality;
 mod certificate;

@@ -29,6 +29,9 @@ pub enum Answer {
     /// The file ends early, between two events, and so does the log. That the end of a log was taken away, only a witness outside can
     /// tell; what is left is whole.
     EndGone,
+    /// The file is whole, and what stands behind its end has no meaning: zeros behind a segment, as blocks that were written ahead are,
+    /// and whatever stands behind the regions of an extent or in the lock file, which nobody reads.
+    Unused,
     /// Nothing found it, and it is still there.
     Undetected(String),
     /// Something reads other than it was written, or is gone without a word.
@@ -47,11 +50,12 @@ pub fn judge_writer(subject: &Subject, target: &Target, place: &Place) -> Answer
     let either = |judged: Judged<Answer>| judged.unwrap_or_else(|answer| answer);
     let before = files(place);
     let (end_gone, durable) = (is_end_gone(target, place), subject.durable(target, &left(target, place)));
+    let unused = is_unused(target, &left(target, place));
     match Store::open(place.dir(), subject.config(place)) {
         Err(why) => {
             either(refused(target, &why).and_then(|answer| same_files(place, &before, "lock").map(|()| answer)))
         }
-        Ok(store) => either(opened(subject, target, place, store, (end_gone, durable))),
+        Ok(store) => either(opened(subject, target, place, store, (end_gone, durable, unused))),
     }
 }
 
@@ -91,7 +95,7 @@ fn opened(
     target: &Target,
     place: &Place,
     store: Store,
-    (end_gone, durable): (bool, u64),
+    (end_gone, durable, unused): (bool, u64, bool),
 ) -> Judged<Answer> {
     let report = store.open_report().clone();
     let visible = store.stats().visible_mark;
@@ -113,6 +117,7 @@ fn opened(
     match () {
         () if !names(target, &report) && report.is_silent() && readable && verified.is_sound() => match is_there {
             true => Ok(Answer::Rebuilt),
+            false if unused => Ok(Answer::Unused),
             // The footer of a clean close: without it the log is one whose writer was stopped.
             false if end_gone => Ok(Answer::EndGone),
             false => Err(Answer::Undetected(format!("{report:?}"))),
@@ -128,6 +133,15 @@ fn is_end_gone(target: &Target, place: &Place) -> bool {
     let left = left(target, place);
     let content = left.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     target.kind.is_last_segment() && target.bytes.starts_with(&left[..content])
+}
+
+/// Whether the file is as it was up to its end, and what stands behind is not looked at.
+fn is_unused(target: &Target, left: &[u8]) -> bool {
+    let Some(behind) = left.strip_prefix(&target.bytes[..]) else { return false };
+    match target.segment {
+        Some(_) => behind.iter().all(|byte| *byte == 0),
+        None => matches!(target.kind, FileKind::Extent | FileKind::Lock),
+    }
 }
 
 /// What the file is now.

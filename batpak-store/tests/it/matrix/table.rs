@@ -12,9 +12,20 @@ use super::{
 const NAMED: usize = 20;
 
 /// The answers, as the columns name them; the last three may not be.
-const COLUMNS: [&str; 10] =
-    ["refused", "reported", "healed", "rebuilt", "as it is", "to there", "end gone", "undetected", "wrong", "panics"];
-const ALLOWED: usize = 7;
+const COLUMNS: [&str; 11] = [
+    "refused",
+    "reported",
+    "healed",
+    "rebuilt",
+    "as it is",
+    "to there",
+    "end gone",
+    "unused",
+    "undetected",
+    "wrong",
+    "panics",
+];
+const ALLOWED: usize = 8;
 
 fn column(answer: &Answer) -> usize {
     match answer {
@@ -25,9 +36,10 @@ fn column(answer: &Answer) -> usize {
         Answer::AsBefore => 4,
         Answer::EndsBefore => 5,
         Answer::EndGone => 6,
-        Answer::Undetected(_) => 7,
-        Answer::Wrong(_) => 8,
-        Answer::Panicked => 9,
+        Answer::Unused => 7,
+        Answer::Undetected(_) => 8,
+        Answer::Wrong(_) => 9,
+        Answer::Panicked => 10,
     }
 }
 
