@@ -40,7 +40,7 @@ impl Effort {
             Ok("long") => Self::All,
             Ok("ci") => Self::Most,
             Ok(other) => panic!("BATPAK_MATRIX is ci or long, not {other}"),
-            Err(_) => Self::Thin(151),
+            Err(_) => Self::Thin(401),
         }
     }
 
