@@ -89,7 +89,7 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Outcome {
     }
 }
 
-/// Writes the seeds of every corpus, and brings the packages' lock files up to date, which a new dependency of a library asks for.
+/// Writes the seeds of every corpus.
 fn seed() -> Outcome {
     let root = workspace::members()?.workspace_root;
     for (package, _) in TARGETS {
@@ -103,7 +103,8 @@ fn seed() -> Outcome {
 }
 
 fn build(root: &Path, package: &str, targets: &[&str], host: &str) -> Outcome {
-    let mut command = cargo(["build", "--release", "--locked", "--features", "fuzzing", "--target", host]);
+    let mut command = cargo(["build", "--release", "--features", "fuzzing", "--target", host]);
+    // The lock files pin what they name; a new dependency of a library is added to them by the build.
     // The program that writes the seeds is not linked with libFuzzer.
     for target in targets {
         command.args(["--bin", target]);
