@@ -1,0 +1,70 @@
+//! Torture on the real kernel: worker processes that are killed, and an oracle that holds them to what they acknowledged.
+//!
+//! Invariant: the store under the worker is the one that is shipped; the oracle opens it as any user does.
+
+mod breakage;
+mod child;
+mod evidence;
+mod ground;
+mod kills;
+mod line;
+mod model;
+mod oracle;
+#[path = "../../src/random.rs"]
+mod random;
+mod script;
+mod tally;
+mod worker;
+
+use std::env;
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use script::Script;
+use tally::Tally;
+
+/// What a task returns: nothing, or a sentence for the person who ran it.
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["worker", place, rest @ ..] => work(place, rest),
+        words => run(words),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("torture: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(place: &str, words: &[&str]) -> Outcome {
+    let [breakage, seed, round, threads, operations, deferred] = words else {
+        return Err("a worker is started by torture itself".into());
+    };
+    let script = Script {
+        seed: seed.parse()?,
+        round: round.parse()?,
+        threads: threads.parse()?,
+        operations: operations.parse()?,
+        deferred: deferred.parse()?,
+    };
+    worker::run(Path::new(place), script, breakage.parse()?)
+}
+
+fn run(_words: &[&str]) -> Outcome {
+    ground::sweep()?;
+    let folder = ground::folder()?;
+    let mut tally = Tally::default();
+    let memory = ground::Mounted::memory(&folder.path().join("memory"), 2 << 30)?;
+    let image = ground::Image::create(&memory.target().join("kills.img"), 1 << 30)?;
+    let ext4 = ground::Mounted::ext4(image.device(), &folder.path().join("kills"))?;
+    tally.run("kill at random", || kills::run(ext4.target(), 1, 200));
+    ext4.end()?;
+    tally.end(false)
+}
