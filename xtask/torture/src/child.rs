@@ -38,8 +38,8 @@ pub(crate) struct End {
 
 /// The words that start a worker on `place`.
 fn words(place: &Path, script: Script, breakage: Breakage) -> Vec<String> {
-    let Script { seed, round, threads, operations, deferred } = script;
-    let numbers = format!("{seed} {round} {threads} {operations} {deferred}");
+    let Script { seed, round, threads, operations, deferred, patient } = script;
+    let numbers = format!("{seed} {round} {threads} {operations} {deferred} {patient}");
     let numbers = numbers.split(' ').map(str::to_owned);
     ["worker".to_owned(), place.display().to_string(), breakage.name().to_owned()].into_iter().chain(numbers).collect()
 }
@@ -66,7 +66,7 @@ impl Worker {
     }
 
     fn spawn(command: &mut Command) -> Outcome<Worker> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let said = child.stdout.take().ok_or("the worker has no output")?;
         let mut worker = Worker { child, said: BufReader::new(said), lines: Vec::new(), watched: None };
         worker.until(|line| matches!(line, Line::Process { .. }))?;
@@ -109,6 +109,17 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// How many lines were heard so far.
+    pub(crate) fn said(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Tells a patient worker to go on.
+    pub(crate) fn go_on(&mut self) {
+        // One that does not wait may have ended.
+        drop(self.child.stdin.take());
     }
 
     /// Kills the worker where it stands, and returns what it said.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, process};
 
 use crate::Outcome;
+use crate::breakage::Breakage;
 use crate::line::Line;
 
 /// The worker's lines, beside the store.
@@ -31,8 +32,11 @@ pub(crate) fn discard(place: &Path) {
     let _ = fs::remove_file(noted(place));
 }
 
-/// Copies a store to where it outlives the run, and returns the violation with the way to it.
-pub(crate) fn kept(place: &Path, violation: &str) -> String {
+/// Copies a store to where it outlives the run, and returns the violation with the way to it; of a control nothing is kept.
+pub(crate) fn report(place: &Path, breakage: Breakage, violation: &str) -> String {
+    if breakage != Breakage::None {
+        return violation.to_owned();
+    }
     let name = place.file_name().unwrap_or_default();
     let folder: PathBuf = env::temp_dir().join(format!("batpak-violation-{}", process::id())).join(name);
     let _ = copy(place, &folder);

@@ -134,7 +134,7 @@ impl Image {
         File::create_new(path)?.set_len(bytes)?;
         let image = path.display().to_string();
         // Nothing is written later on behind our back.
-        run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", &image])?;
+        run("mkfs.ext4", &["-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", &image])?;
         let device = run("losetup", &["--find", "--show", &image])?;
         Ok(Image { device: PathBuf::from(device.trim()) })
     }
@@ -148,6 +148,37 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         let _ = run("losetup", &["--detach", &self.device.display().to_string()]);
+    }
+}
+
+/// A file that takes the room of a disk.
+#[derive(Debug)]
+pub(crate) struct Ballast {
+    path: PathBuf,
+}
+
+impl Ballast {
+    /// Leaves so many bytes free of the disk that `dir` is on.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not tell its room, or refuses.
+    pub(crate) fn leave(dir: &Path, bytes: u64) -> Outcome<Ballast> {
+        let ballast = Ballast { path: dir.join("ballast") };
+        let file = File::create(&ballast.path)?;
+        let room = rustix::fs::fstatvfs(&file)?;
+        let taken = (room.f_bavail * room.f_frsize).saturating_sub(bytes);
+        if taken > 0 {
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, taken)?;
+        }
+        Ok(ballast)
+    }
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        // A disk that is gone is free as well.
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -1,29 +1,26 @@
 //! Kills at random moments: what the operating system had is there afterwards.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::Outcome;
 use crate::breakage::Breakage;
 use crate::child::Worker;
-use crate::evidence;
+use crate::control::caught_after;
 use crate::line::Line;
 use crate::model::{Failures, Model, Survives};
 use crate::oracle::check;
 use crate::random::Random;
 use crate::script::Script;
 use crate::tally::Counted;
+use crate::{Outcome, crew, evidence};
 
 /// A store sees so many kills; then a new one is begun.
 const KILLS_A_STORE: u32 = 20;
 const OPERATIONS: u32 = 300;
 /// Runs of the control until it has to be caught.
 const CONTROL_RUNS: u64 = 50;
-/// Two cores, and each store's oracle waits for its worker.
-const AT_ONCE: u64 = 3;
 
 /// Kills workers `kills` times, in places below `ground`.
 ///
@@ -31,52 +28,24 @@ const AT_ONCE: u64 = 3;
 ///
 /// At the first violation.
 pub(crate) fn run(ground: &Path, seed: u64, kills: u64) -> Outcome<Counted> {
-    let (done, store) = (AtomicU64::new(0), AtomicU64::new(0));
-    let ended: Mutex<Option<String>> = Mutex::new(None);
-    let (acknowledged, begun_again) = (AtomicU64::new(0), AtomicU64::new(0));
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while done.load(Ordering::Relaxed) < kills && ended.lock().is_ok_and(|it| it.is_none()) {
-                    let number = store.fetch_add(1, Ordering::Relaxed);
-                    match one_store(
-                        &ground.join(format!("kills-{number}")),
-                        seed + number,
-                        KILLS_A_STORE,
-                        Breakage::None,
-                    ) {
-                        Ok(Rounds { kills, events, unseen }) => {
-                            done.fetch_add(kills, Ordering::Relaxed);
-                            acknowledged.fetch_add(events, Ordering::Relaxed);
-                            begun_again.fetch_add(unseen, Ordering::Relaxed);
-                        }
-                        Err(violation) => {
-                            ended
-                                .lock()
-                                .expect("no thread panics while it holds it")
-                                .get_or_insert(violation.to_string());
-                        }
-                    }
-                }
-            });
-        }
-    });
-    if let Some(violation) = ended.into_inner().map_err(|_| "a thread panicked")? {
-        return Err(violation.into());
-    }
+    let (events, unseen) = (AtomicU64::new(0), AtomicU64::new(0));
+    let count = crew::run(u64::MAX, kills, |number| {
+        let place = ground.join(format!("kills-{number}"));
+        let rounds = one_store(&place, seed + number, KILLS_A_STORE, Breakage::None)?;
+        events.fetch_add(rounds.events, Ordering::Relaxed);
+        unseen.fetch_add(rounds.unseen, Ordering::Relaxed);
+        Ok(rounds.kills)
+    })?;
     let control = |run: u64| {
         let place = ground.join(format!("kills-control-{run}"));
         let caught = one_store(&place, seed + 1_000_000 + run, 1, Breakage::Early).is_err();
         evidence::discard(&place);
         caught
     };
-    let caught_after = (1..=CONTROL_RUNS).find(|run| control(*run));
-    let note = format!(
-        "{} events there, {} kills before a recovered store was looked at",
-        acknowledged.into_inner(),
-        begun_again.into_inner()
-    );
-    Ok(Counted { count: done.into_inner(), note, caught_after })
+    let caught_after = caught_after(ground, Breakage::Early, CONTROL_RUNS, control)?;
+    let (events, unseen) = (events.into_inner(), unseen.into_inner());
+    let note = format!("{events} events there at the end, {unseen} kills recovered by the next worker");
+    Ok(Counted { count, note, caught_after })
 }
 
 struct Rounds {
@@ -93,9 +62,16 @@ fn one_store(place: &Path, seed: u64, rounds: u32, breakage: Breakage) -> Outcom
     let mut counted = Rounds { kills: 0, events: 0, unseen: 0 };
     for round in 0..rounds {
         let threads = if breakage == Breakage::None && random.below(3) == 0 { 3 } else { 1 };
-        let script = Script { seed, round, threads, operations: OPERATIONS, deferred: breakage == Breakage::None };
+        let script = Script {
+            seed,
+            round,
+            threads,
+            operations: OPERATIONS,
+            deferred: breakage == Breakage::None,
+            patient: false,
+        };
         let outcome = one_round(place, script, breakage, &mut random, &mut model, &mut counted, round + 1 == rounds);
-        outcome.map_err(|why| evidence::kept(place, &format!("seed {seed} round {round}: {why}")))?;
+        outcome.map_err(|why| evidence::report(place, breakage, &format!("seed {seed} round {round}: {why}")))?;
     }
     evidence::discard(place);
     Ok(counted)
@@ -111,20 +87,7 @@ fn one_round(
     is_last: bool,
 ) -> Outcome {
     let mut worker = Worker::start(place, script, breakage)?;
-    let pause = match random.below(4) {
-        // While it opens, and recovers what was killed before.
-        0 => random.below(3_000),
-        _ => {
-            let lines = random.below(usize::try_from(script.operations)? * usize::from(script.threads));
-            let mut left = lines;
-            worker.until(|line| {
-                left = left.saturating_sub(usize::from(matches!(line, Line::Done { .. })));
-                left == 0
-            })?;
-            random.below(400)
-        }
-    };
-    thread::sleep(Duration::from_micros(pause as u64));
+    pause(&mut worker, script, random)?;
     let end = worker.kill()?;
     counted.kills += u64::from(end.was_killed);
     evidence::note(place, &end.lines)?;
@@ -138,6 +101,23 @@ fn one_round(
         begin_again(place)?;
     }
     counted.events += if is_last { checked.events } else { 0 };
+    Ok(())
+}
+
+/// Waits for a moment that may be anywhere: while the store is opened, or somewhere in the script.
+pub(crate) fn pause(worker: &mut Worker, script: Script, random: &mut Random) -> Outcome {
+    let pause_us = match random.below(4) {
+        0 => random.below(3_000),
+        _ => {
+            let mut left = random.below(usize::try_from(script.operations)? * usize::from(script.threads));
+            worker.until(|line| {
+                left = left.saturating_sub(usize::from(matches!(line, Line::Done { .. })));
+                left == 0
+            })?;
+            random.below(400)
+        }
+    };
+    thread::sleep(Duration::from_micros(pause_us as u64));
     Ok(())
 }
 

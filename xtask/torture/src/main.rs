@@ -4,15 +4,23 @@
 
 mod breakage;
 mod child;
+mod control;
+mod crew;
 mod evidence;
+mod full;
 mod ground;
+mod injected;
 mod kills;
 mod line;
+mod lost_sync;
 mod model;
 mod oracle;
+mod power;
 #[path = "../../src/random.rs"]
 mod random;
 mod script;
+mod shutdown;
+mod sites;
 mod tally;
 mod worker;
 
@@ -44,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn work(place: &str, words: &[&str]) -> Outcome {
-    let [breakage, seed, round, threads, operations, deferred] = words else {
+    let [breakage, seed, round, threads, operations, deferred, patient] = words else {
         return Err("a worker is started by torture itself".into());
     };
     let script = Script {
@@ -53,6 +61,7 @@ fn work(place: &str, words: &[&str]) -> Outcome {
         threads: threads.parse()?,
         operations: operations.parse()?,
         deferred: deferred.parse()?,
+        patient: patient.parse()?,
     };
     worker::run(Path::new(place), script, breakage.parse()?)
 }
@@ -64,7 +73,18 @@ fn run(_words: &[&str]) -> Outcome {
     let memory = ground::Mounted::memory(&folder.path().join("memory"), 2 << 30)?;
     let image = ground::Image::create(&memory.target().join("kills.img"), 1 << 30)?;
     let ext4 = ground::Mounted::ext4(image.device(), &folder.path().join("kills"))?;
-    tally.run("kill at random", || kills::run(ext4.target(), 1, 200));
+    let only = _words.first().copied();
+    let mut run = |name, tier: &dyn Fn() -> Outcome<tally::Counted>| {
+        if only.is_none_or(|it| it == name) {
+            tally.run(name, tier)
+        }
+    };
+    run("kill at random", &|| kills::run(ext4.target(), 1, 20));
+    run("power cut", &|| power::run(memory.target(), 1, 100));
+    run("sync that fails", &|| lost_sync::run(folder.path(), 1, 10));
+    run("disk full and freed", &|| full::run(folder.path(), 1, 20));
+    run("kill at a call", &|| injected::kills(ext4.target(), 1, false));
+    run("error at a call", &|| injected::errors(ext4.target(), 1, false));
     ext4.end()?;
     tally.end(false)
 }

@@ -6,18 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use batpak_store::{Event, OpenError, Payload, Query, Store, VerifyOptions, format::SYSTEM_ENTITY};
 
 use crate::Outcome;
 use crate::model::{Fate, Model, Scope};
 use crate::script::{CANARY, payload};
-use crate::worker::config;
-
-/// Milliseconds in which a process that was started has become another program.
-const LOCKED_MAX: u32 = 2_000;
+use crate::worker::{config, open};
 
 /// What stood in the store when it was held against the model.
 #[derive(Debug, Default, Clone, Copy)]
@@ -37,7 +32,7 @@ pub(crate) fn check(place: &Path, model: &mut Model) -> Outcome<Checked> {
     let before = files(place)?;
     look(place, model)?;
     unchanged(&before, &files(place)?, "a read-only open")?;
-    let store = match open(place) {
+    let store = match open(place, config(place)) {
         Ok(store) => store,
         Err(OpenError::NotAStore { .. } | OpenError::UnfinishedCreation { .. }) if !model.opened => {
             return Ok(Checked::default());
@@ -51,7 +46,7 @@ pub(crate) fn check(place: &Path, model: &mut Model) -> Outcome<Checked> {
     let end = store.stats().visible_mark;
     store.close()?;
     let before = files(place)?;
-    let again = open(place)?;
+    let again = open(place, config(place))?;
     if again.stats().visible_mark != end {
         return Err(format!("a second open ends at {}, the first at {end}", again.stats().visible_mark).into());
     }
@@ -61,21 +56,6 @@ pub(crate) fn check(place: &Path, model: &mut Model) -> Outcome<Checked> {
     match after.iter().find(|(_, bytes)| bytes.windows(CANARY.len()).any(|it| it == CANARY)) {
         Some((path, _)) => Err(format!("{} holds a payload in clear", path.display()).into()),
         None => Ok(checked),
-    }
-}
-
-/// Opens for writing. A process that another thread is starting shares this one's open files, and with them the lock, until
-/// it has become another program; so long the store counts as open.
-fn open(place: &Path) -> Result<Store, OpenError> {
-    let mut left = LOCKED_MAX;
-    loop {
-        match Store::open(place.join("store"), config(place)) {
-            Err(OpenError::Locked) if left > 0 => {
-                left -= 1;
-                thread::sleep(Duration::from_millis(1));
-            }
-            opened => return opened,
-        }
     }
 }
 

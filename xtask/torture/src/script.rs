@@ -24,6 +24,8 @@ pub(crate) struct Script {
     pub(crate) operations: u32,
     /// Whether appends are acknowledged from the write buffer too, which a thread of the store drains.
     pub(crate) deferred: bool,
+    /// Whether the worker, after some calls that failed, waits for a word from outside that times are better.
+    pub(crate) patient: bool,
 }
 
 /// One event that an operation submits.
@@ -140,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    const SCRIPT: Script = Script { seed: 7, round: 2, threads: 2, operations: 400, deferred: true };
+    const SCRIPT: Script = Script { seed: 7, round: 2, threads: 2, operations: 400, deferred: true, patient: false };
 
     #[test]
     fn script_repeats_with_its_seed_and_has_every_operation() {

@@ -5,11 +5,12 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{iter, process, thread};
+use std::time::Duration;
+use std::{io, iter, process, thread};
 
 use batpak_store::{
-    AppendError, Config, Coordinate, Durability, Encryption, EventKind, KeyFile, NewEvent, OpenError, Payload, Query,
-    Selector, ShredError, Store,
+    AppendError, Config, Coordinate, Durability, Encryption, EventKind, KeyFile, NewEvent, OpenError, Payload,
+    ProviderError, Query, Selector, ShredError, Store,
 };
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -21,12 +22,32 @@ use crate::script::{Operation, Script, Submitted, payload};
 
 /// Small, so that a script fills several.
 const SEGMENT_BYTES: u64 = 16 * 1024;
+/// Failures after which a patient worker waits for a word from outside.
+pub(crate) const FAILURES_UNTIL_TOLD: u32 = 5;
 /// Calls that are still made of a poisoned store: none of them may be acknowledged.
 const AFTER_POISON: u32 = 5;
+
+/// Milliseconds in which a process that was started has become another program.
+const LOCKED_MAX: u32 = 2_000;
 
 /// How a store in `place` is created and opened.
 pub(crate) fn config(place: &Path) -> Config {
     Config::new(Encryption::sealed(KeyFile::new(place.join("root.key")))).segment_bytes(SEGMENT_BYTES)
+}
+
+/// Opens a store for writing. A process that a thread of the oracle is starting shares the oracle's open files, and with them
+/// its locks, until it has become another program; so long a store that was closed counts as open.
+pub(crate) fn open(place: &Path, config: Config) -> Result<Store, OpenError> {
+    let mut left = LOCKED_MAX;
+    loop {
+        match Store::open(place.join("store"), config.clone()) {
+            Err(OpenError::Locked | OpenError::Provider(ProviderError::InUse { .. })) if left > 0 => {
+                left -= 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The coordinate of all events of an entity.
@@ -43,7 +64,7 @@ pub(crate) fn run(place: &Path, script: Script, breakage: Breakage) -> Outcome {
     // Nobody would read what it says.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     say(&Line::Process { id: process::id() });
-    let worker = Worker { place, script, breakage, poisoned: AtomicU32::new(0) };
+    let worker = Worker { place, script, breakage, poisoned: AtomicU32::new(0), failed: AtomicU32::new(0) };
     if script.threads == 1 { worker.alone() } else { worker.together() }
 }
 
@@ -57,6 +78,8 @@ struct Worker<'a> {
     breakage: Breakage,
     /// Calls since the first that found the store poisoned.
     poisoned: AtomicU32,
+    /// Calls that failed.
+    failed: AtomicU32,
 }
 
 impl Worker<'_> {
@@ -101,12 +124,12 @@ impl Worker<'_> {
     }
 
     fn open(&self) -> Outcome<Option<Store>> {
-        let (dir, mut config) = (self.place.join("store"), config(self.place));
+        let mut config = config(self.place);
         if self.breakage == Breakage::Unsynced {
             config = config.disk(std::sync::Arc::new(Unsynced::default()));
         }
-        let opened = match Store::open(&dir, config.clone()) {
-            Err(OpenError::NotAStore { .. }) => Store::create(&dir, config),
+        let opened = match open(self.place, config.clone()) {
+            Err(OpenError::NotAStore { .. }) => Store::create(self.place.join("store"), config),
             opened => opened,
         };
         match opened {
@@ -123,10 +146,10 @@ impl Worker<'_> {
 
     /// Whether the thread goes on.
     fn step(&self, store: &Store, thread: u16, at: u32, operation: &Operation) -> Outcome<bool> {
-        if self.breakage == Breakage::Early && matches!(operation, Operation::Append { .. }) {
+        if self.breakage == Breakage::Early && is_sure(operation) {
             let positions = guessed(store, operation);
             say(&Line::Done { thread, at, ended: Ended::Acknowledged { positions } });
-            thread::sleep(std::time::Duration::from_micros(500));
+            thread::sleep(Duration::from_micros(500));
             return self.carry_out(store, operation).map(|_| true);
         }
         let guessed = guessed(store, operation);
@@ -135,7 +158,11 @@ impl Worker<'_> {
             ended = Ended::Acknowledged { positions: guessed };
         }
         let undecided = matches!(ended, Ended::Undecided { .. });
+        let failed = matches!(ended, Ended::Failed { .. });
         say(&Line::Done { thread, at, ended });
+        if failed && self.script.patient && self.failed.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_UNTIL_TOLD {
+            io::stdin().read_line(&mut String::new())?;
+        }
         Ok(!undecided || self.poisoned.fetch_add(1, Ordering::Relaxed) < AFTER_POISON)
     }
 
@@ -154,6 +181,14 @@ impl Worker<'_> {
             }
             Operation::Sync => append_ended(store.sync().map(|()| Vec::new())),
         })
+    }
+}
+
+/// Whether an operation is an append that nothing but a fault can keep from being acknowledged.
+fn is_sure(operation: &Operation) -> bool {
+    match operation {
+        Operation::Append { events, .. } => events.iter().all(|event| event.entity.starts_with("new-")),
+        _ => false,
     }
 }
 
