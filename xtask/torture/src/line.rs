@@ -31,8 +31,8 @@ pub(crate) enum Ended {
     Failed { why: String },
     /// It failed, and says that reopening decides.
     Undecided { why: String },
-    /// It failed after its intent was on record.
-    Pending { why: String },
+    /// It failed because the shred of this intent is on record and not finished, or else a rekey.
+    Pending { intent: Option<u64>, why: String },
 }
 
 impl fmt::Display for Line {
@@ -48,7 +48,8 @@ impl fmt::Display for Line {
                 Ended::Refused => write!(f, "done {thread} {at} refused;"),
                 Ended::Failed { why } => write!(f, "done {thread} {at} failed {why};"),
                 Ended::Undecided { why } => write!(f, "done {thread} {at} undecided {why};"),
-                Ended::Pending { why } => write!(f, "done {thread} {at} pending {why};"),
+                Ended::Pending { intent: Some(intent), why } => write!(f, "done {thread} {at} pending {intent} {why};"),
+                Ended::Pending { intent: None, why } => write!(f, "done {thread} {at} pending - {why};"),
             },
             Line::Open { end } => write!(f, "open {end};"),
             Line::NotOpen { why } => write!(f, "not-open {why};"),
@@ -91,7 +92,11 @@ fn ended(how: &str, rest: &str) -> Result<Ended, NoLine> {
         "refused" => Ok(Ended::Refused),
         "failed" => Ok(Ended::Failed { why: why() }),
         "undecided" => Ok(Ended::Undecided { why: why() }),
-        "pending" => Ok(Ended::Pending { why: why() }),
+        "pending" => {
+            let (intent, why) = rest.split_once(' ').ok_or(NoLine)?;
+            let intent = if intent == "-" { None } else { Some(number(intent)?) };
+            Ok(Ended::Pending { intent, why: why.to_owned() })
+        }
         _ => Err(NoLine),
     }
 }
@@ -113,7 +118,8 @@ mod tests {
             Ended::Refused,
             Ended::Failed { why: why() },
             Ended::Undecided { why: why() },
-            Ended::Pending { why: why() },
+            Ended::Pending { intent: Some(9), why: why() },
+            Ended::Pending { intent: None, why: why() },
         ];
         let done = endings.map(|ended| Line::Done { thread: 1, at: 20, ended });
         let others = [Line::Closed, Line::Open { end: 7 }, Line::NotOpen { why: why() }, Line::Process { id: 9 }];

@@ -67,7 +67,7 @@ pub(crate) struct Model {
     pub(crate) shreds: Vec<Option<bool>>,
     /// The log does not end before this position.
     pub(crate) end_min: u64,
-    /// Positions of intents and completions.
+    /// Positions of intents and completions that are on record.
     pub(crate) system: Vec<u64>,
     /// Whose each key is that was ever seen.
     pub(crate) owners: BTreeMap<KeyId, String>,
@@ -172,8 +172,13 @@ impl Model {
                 self.shredded(entity);
                 Ok(())
             }
-            (Operation::Shred { entity }, Ended::Pending { .. }) => {
-                self.shredded(entity);
+            // One that is known already kept this shred from being begun.
+            (Operation::Shred { entity }, Ended::Pending { intent: Some(intent), .. }) => {
+                if !self.system.contains(intent) {
+                    self.system.push(*intent);
+                    self.end_min = self.end_min.max(intent + 1);
+                    self.shredded(entity);
+                }
                 Ok(())
             }
             (_, Ended::Undecided { .. }) => {

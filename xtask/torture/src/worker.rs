@@ -240,7 +240,8 @@ fn shred_ended(ended: Result<Vec<u64>, ShredError>) -> Ended {
     match ended {
         Ok(positions) => Ended::Acknowledged { positions },
         Err(error @ ShredError::Append(AppendError::Poisoned(_))) => Ended::Undecided { why: words(&error) },
-        Err(error @ ShredError::Pending { .. }) => Ended::Pending { why: words(&error) },
+        Err(error @ ShredError::Pending { intent, .. }) => Ended::Pending { intent: Some(intent), why: words(&error) },
+        Err(error @ ShredError::RekeyPending(_)) => Ended::Pending { intent: None, why: words(&error) },
         Err(error) => Ended::Failed { why: words(&error) },
     }
 }
