@@ -232,7 +232,8 @@ impl Verifier<'_> {
         let end = scanner.offset();
         self.report.bytes += end;
         self.walk.offset = end;
-        if good && !self.walk.enough && number < self.store.active_segment() {
+        // A walk that reached its end may have left frames behind it that were appended meanwhile.
+        if good && !self.walk.enough && self.walk.position < visible && number < self.store.active_segment() {
             self.footer(number, &*file, end).map_err(refused)?;
         }
         progress(self.walk.position);

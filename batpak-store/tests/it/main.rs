@@ -55,3 +55,4 @@ mod spots;
 mod tight;
 mod torn;
 mod typed;
+mod verification;

@@ -65,7 +65,12 @@ const FLOORS: [Floor; 8] = [
         dev_layers: &[],
         foreign: &["base64", "proc-macro2", "public-api", "serde", "serde_json", "spdx"],
     },
-    Floor { name: "xtask-torture", layers: &["batpak-store"], dev_layers: &[], foreign: &["bytes", "rustix", "tempfile"] },
+    Floor {
+        name: "xtask-torture",
+        layers: &["batpak-store"],
+        dev_layers: &[],
+        foreign: &["bytes", "rustix", "tempfile"],
+    },
 ];
 
 /// The crates that are published for others to build on, lower floors first.
