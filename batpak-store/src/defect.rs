@@ -16,6 +16,8 @@ pub(crate) enum Defect {
     FenceOpen,
     /// A publication that failed counts as done.
     FailedPublicationAccepted,
+    /// A read that finds no key does not look again whether it was shredded meanwhile.
+    ProofAskedOnce,
     /// Whoever leads a publication wakes nobody when it fails.
     PublicationWakesNobody,
     /// A failed sync wakes nobody.

@@ -260,7 +260,11 @@ impl Keys {
         match (key, stored) {
             (Ok((key, _)), Some(stored)) => unseal(&key, header, encryption, stored),
             (Ok(_), None) => Err(ReadError::Tampered { position }),
-            (Err(_), _) => Ok(Payload::KeyLost(encryption.key_id)),
+            // A shred may have come between the two looks; its intent is on record before a key of it goes.
+            (Err(_), _) => {
+                let proof = self.proof(header, encryption.key_id).filter(|_| !seeded(Defect::ProofAskedOnce));
+                Ok(proof.map_or(Payload::KeyLost(encryption.key_id), Payload::Shredded))
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod reliability;
 mod residue;
 mod shreds;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::env;
@@ -53,6 +54,9 @@ usage: cargo xtask <command>
   reliability [TIER]...     runs the tiers of proof, or those named, and writes their counts into RELIABILITY.md
   shreds [COUNT]            so many shreds one by one (100,000), and 10,000 key scopes at once: figures
                             and bounds
+  torture [--long] [--seed S] [--only TIER]
+                            the store on the real kernel: kills, failing calls, power cuts, full disks,
+                            threads; as root all of it, else what can be run
   release                   ci, and all that a release must pass";
 
 fn main() -> ExitCode {
@@ -89,6 +93,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["graph-page"] => graph_page::run(graph_page::Absent::Skip),
         ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),
         ["reliability", tiers @ ..] => reliability::run(tiers),
+        ["torture", words @ ..] => torture::run(words),
         ["release"] => release::run(),
         ["residue"] => residue::run(),
         ["shreds"] => shreds::run(None),

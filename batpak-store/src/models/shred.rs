@@ -137,3 +137,26 @@ fn key_guard_outlives_no_shred() {
 fn key_guard_outlives_no_shred_twin() {
     explore_twin(Defect::GuardsNotAwaited, "", lent_beside_a_shred);
 }
+
+/// One thread reads an event while another shreds it.
+fn read_beside_a_shred() {
+    let rig = Rig::new(|config| config.granularity(Granularity::Entity));
+    let id = rig.append("a", Durability::Buffered).expect("nothing fails").id;
+    let other = rig.clone();
+    let thread = spawn(move || other.store.get(id).expect("it reads").expect("it is there"));
+    rig.store.shred(&[Selector::Entity("a".into())], 0, "").expect("nothing fails");
+    let event = thread.join().expect("no panic");
+    assert!(!matches!(event.payload, Payload::KeyLost(_)), "{LOST}");
+    rig.done();
+}
+
+#[test]
+fn reader_beside_a_shred_sees_it_open_or_shredded() {
+    explore("reader_beside_a_shred_sees_it_open_or_shredded", read_beside_a_shred);
+}
+
+#[test]
+#[should_panic(expected = "an acknowledged event is neither open nor shredded")]
+fn reader_beside_a_shred_sees_it_open_or_shredded_twin() {
+    explore_twin(Defect::ProofAskedOnce, "", read_beside_a_shred);
+}

@@ -109,7 +109,11 @@ impl Crowd<'_> {
             if thread == 0 && verified.elapsed() > VERIFY_EVERY {
                 let report = self.store.verify(VerifyOptions::full(), &mut |_| {}).map_err(|why| why.to_string())?;
                 if !report.is_sound() {
-                    return Err(format!("verification beside appends finds {:?}", report.problems.first()));
+                    return Err(format!(
+                        "verification beside appends finds {:?}, {} lost",
+                        report.problems.first(),
+                        report.lost
+                    ));
                 }
                 self.verifications.fetch_add(1, Ordering::Relaxed);
                 verified = Instant::now();

@@ -92,7 +92,8 @@ fn one_round(
     counted.kills += u64::from(end.was_killed);
     evidence::note(place, &end.lines)?;
     model.hear(script, &end.lines)?;
-    if !is_last && random.below(4) == 0 {
+    // A creation that was cut short is only begun again by the oracle.
+    if model.opened && !is_last && random.below(4) == 0 {
         counted.unseen += 1;
         return Ok(());
     }

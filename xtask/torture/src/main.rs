@@ -25,6 +25,7 @@ mod script;
 mod shutdown;
 mod sites;
 mod tally;
+mod tiers;
 mod worker;
 
 use std::env;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 
 use script::Script;
 use tally::Tally;
+use tiers::Asked;
 
 /// What a task returns: nothing, or a sentence for the person who ran it.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -69,26 +71,13 @@ fn work(place: &str, words: &[&str]) -> Outcome {
     worker::run(Path::new(place), script, breakage.parse()?)
 }
 
-fn run(_words: &[&str]) -> Outcome {
+fn run(words: &[&str]) -> Outcome {
+    let asked = Asked::parse(words)?;
+    println!("torture: seed {}, {}", asked.seed, if asked.is_long { "long" } else { "as in CI" });
+    let is_required = env::var_os("BATPAK_TORTURE").is_some_and(|it| it == "require");
     ground::sweep()?;
     let folder = ground::folder()?;
     let mut tally = Tally::default();
-    let memory = ground::Mounted::memory(&folder.path().join("memory"), 2 << 30)?;
-    let image = ground::Image::create(&memory.target().join("kills.img"), 1 << 30)?;
-    let ext4 = ground::Mounted::ext4(image.device(), &folder.path().join("kills"))?;
-    let only = _words.first().copied();
-    let mut run = |name, tier: &dyn Fn() -> Outcome<tally::Counted>| {
-        if only.is_none_or(|it| it == name) {
-            tally.run(name, tier)
-        }
-    };
-    run("kill at random", &|| kills::run(ext4.target(), 1, 20));
-    run("power cut", &|| power::run(memory.target(), 1, 100));
-    run("sync that fails", &|| lost_sync::run(folder.path(), 1, 10));
-    run("disk full and freed", &|| full::run(folder.path(), 1, 20));
-    run("eight threads", &|| crowd::run(ext4.target(), 1, std::time::Duration::from_secs(5)));
-    run("kill at a call", &|| injected::kills(ext4.target(), 1, false));
-    run("error at a call", &|| injected::errors(ext4.target(), 1, false));
-    ext4.end()?;
-    tally.end(false)
+    tiers::run(&mut tally, folder.path(), &asked)?;
+    tally.end(is_required)
 }
