@@ -20,7 +20,7 @@ struct Floor {
     foreign: &'static [&'static str],
 }
 
-const FLOORS: [Floor; 8] = [
+const FLOORS: [Floor; 9] = [
     Floor {
         name: "batpak-format",
         layers: &[],

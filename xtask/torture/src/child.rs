@@ -25,6 +25,10 @@ pub(crate) struct Worker {
     child: Child,
     said: BufReader<ChildStdout>,
     lines: Vec<Line>,
+    /// Where in the worker's output each line ended.
+    ends: Vec<u64>,
+    /// How much of the output was read.
+    read: u64,
     /// Dropped when the worker has ended in time.
     watched: Option<(Sender<()>, JoinHandle<bool>)>,
 }
@@ -33,7 +37,16 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) lines: Vec<Line>,
+    /// Where in the output each line ended.
+    ends: Vec<u64>,
     pub(crate) was_killed: bool,
+}
+
+impl End {
+    /// How many lines were said when so much was written.
+    pub(crate) fn lines_within(&self, written: u64) -> usize {
+        self.ends.partition_point(|end| *end <= written)
+    }
 }
 
 /// The words that start a worker on `place`.
@@ -68,7 +81,8 @@ impl Worker {
     fn spawn(command: &mut Command) -> Outcome<Worker> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let said = child.stdout.take().ok_or("the worker has no output")?;
-        let mut worker = Worker { child, said: BufReader::new(said), lines: Vec::new(), watched: None };
+        let mut worker =
+            Worker { child, said: BufReader::new(said), lines: Vec::new(), ends: Vec::new(), read: 0, watched: None };
         worker.until(|line| matches!(line, Line::Process { .. }))?;
         let process = match worker.lines.first() {
             Some(Line::Process { id }) => Pid::from_raw(i32::try_from(*id)?),
@@ -97,13 +111,15 @@ impl Worker {
         let mut text = String::new();
         loop {
             text.clear();
-            if self.said.read_line(&mut text)? == 0 {
-                return Ok(());
+            match self.said.read_line(&mut text)? {
+                0 => return Ok(()),
+                read => self.read += read as u64,
             }
             // A line that was cut by the worker's death is none.
             if let Ok(line) = text.trim_end().parse::<Line>() {
                 let is_found = is_it(&line);
                 self.lines.push(line);
+                self.ends.push(self.read);
                 if is_found {
                     return Ok(());
                 }
@@ -114,6 +130,15 @@ impl Worker {
     /// How many lines were heard so far.
     pub(crate) fn said(&self) -> usize {
         self.lines.len()
+    }
+
+    /// How much the worker has written by now, read or not.
+    ///
+    /// # Errors
+    ///
+    /// When the pipe cannot be asked.
+    pub(crate) fn written(&self) -> Outcome<u64> {
+        Ok(self.read + self.said.buffer().len() as u64 + rustix::io::ioctl_fionread(self.said.get_ref())?)
     }
 
     /// Tells a patient worker to go on.
@@ -149,7 +174,8 @@ impl Worker {
         if !status.success() && !was_killed(status) {
             return Err(format!("the worker ended with {status} after {:?}", self.lines.last()).into());
         }
-        Ok(End { lines: std::mem::take(&mut self.lines), was_killed: was_killed(status) })
+        let (lines, ends) = (std::mem::take(&mut self.lines), std::mem::take(&mut self.ends));
+        Ok(End { lines, ends, was_killed: was_killed(status) })
     }
 }
 

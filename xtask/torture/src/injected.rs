@@ -136,7 +136,7 @@ fn counted(ground: &Path, seed: u64, cases: &[(&Call, Fault)], breakage: Breakag
 fn one(place: &Path, seed: u64, call: &Call, fault: Fault, breakage: Breakage) -> Outcome<bool> {
     fs::create_dir_all(place)?;
     let script = script(seed);
-    let End { lines, was_killed } = Worker::traced(place, script, breakage, &fault.options(call))?.end()?;
+    let End { lines, was_killed, .. } = Worker::traced(place, script, breakage, &fault.options(call))?.end()?;
     evidence::note(place, &lines)?;
     let failures = if fault == Fault::Kill { Failures::None } else { Failures::Expected };
     let mut model = Model::new(Survives::Buffered, failures);
