@@ -212,7 +212,7 @@ fn append(store: &Store, events: &[Submitted], durability: Durability) -> Outcom
         [one] => store.append(one).map(|receipt| vec![receipt.position]),
         batch => store.append_batch(batch).map(|receipts| receipts.iter().map(|it| it.position).collect()),
     };
-    if let (Ok(_), Some((event, payload))) = (&appended, events.iter().zip(&payloads).last()) {
+    if let (Ok(_), Some((event, payload))) = (&appended, events.iter().zip(&payloads).next_back()) {
         read_back(store, event, payload)?;
     }
     Ok(append_ended(appended))
