@@ -101,7 +101,7 @@ impl Model {
         self.hear_until(script, lines, lines.len())
     }
 
-    /// As [`Model::hear`]; of what was said after the first `trusted` lines, an acknowledgement is none: the machine had no power
+    /// As [`Model::hear`]; of what was said after the first `trusted` lines nothing counts as said: the machine had no power
     /// by then.
     ///
     /// # Errors
@@ -127,8 +127,11 @@ impl Model {
                     }
                     let operation = script.operation(*thread, *at);
                     let is_acknowledged = matches!(ended, Ended::Acknowledged { .. });
-                    if !is_trusted && is_acknowledged {
-                        self.begun(&operation);
+                    if !is_trusted {
+                        // A refusal tells of an intent that the disk may never have seen.
+                        if !matches!(ended, Ended::Refused | Ended::Failed { .. }) {
+                            self.begun(&operation);
+                        }
                         state.next = at + 1;
                         continue;
                     }
@@ -303,10 +306,14 @@ impl Model {
     ///
     /// When something else came to light before.
     pub(crate) fn learned(&mut self, shred: usize, took_place: bool) -> Result<(), String> {
-        match self.shreds[shred].replace(took_place) {
-            Some(before) if before != took_place => Err("a shred took place for a part of its events".to_owned()),
-            _ => Ok(()),
+        if self.shreds[shred].replace(took_place).is_some_and(|before| before != took_place) {
+            return Err("a shred took place for a part of its events".to_owned());
         }
+        // At once: a later shred of the scope is another one's matter.
+        for known in self.events.values_mut().filter(|known| known.fate == Fate::Either(shred)) {
+            known.fate = if took_place { Fate::Shredded } else { Fate::Open };
+        }
+        Ok(())
     }
 
     fn of_entity<'a>(&'a mut self, entity: &'a str) -> impl Iterator<Item = &'a mut Known> {

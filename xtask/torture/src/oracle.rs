@@ -138,7 +138,10 @@ fn meet(model: &mut Model, event: &Event) -> Outcome {
     match fate {
         Fate::Open if !is_open => return Err(format!("event {id} at {position} is shredded, and nobody did").into()),
         Fate::Shredded if is_open => return Err(format!("event {id} at {position} opens after its shred").into()),
-        Fate::Either(shred) => model.learned(shred, !is_open)?,
+        Fate::Either(shred) => {
+            let learned = model.learned(shred, !is_open);
+            learned.map_err(|why| format!("{why}: event {id} at {position} of {}", submitted.entity))?;
+        }
         Fate::Open | Fate::Shredded => {}
     }
     if let Some(encryption) = &event.header.encryption {
@@ -165,13 +168,6 @@ fn settle(model: &mut Model, found: &BTreeSet<batpak_store::EventId>, end: u64) 
     model.events.retain(|id, _| found.contains(id));
     let shreds = &model.shreds;
     let took_place = |shred: usize| shreds.get(shred).copied().flatten();
-    for known in model.events.values_mut() {
-        if let Fate::Either(shred) = known.fate
-            && let Some(took_place) = took_place(shred)
-        {
-            known.fate = if took_place { Fate::Shredded } else { Fate::Open };
-        }
-    }
     for scope in model.scopes.values_mut() {
         if let Scope::Unknown(Some(shred)) = *scope
             && let Some(took_place) = took_place(shred)
