@@ -97,6 +97,8 @@ impl Making<'_> {
         let log =
             SegmentLog::create(Arc::clone(disk), &segments, self.store, &roll, config.durability == Durability::Synced)
                 .map_err(refused("create a segment in", &segments))?;
+        // With the genesis event it is a store, and whoever opens it may acknowledge: its names are durable by then.
+        self.sync_directories()?;
         let tail = log.tail(Tail { segment: 0, offset: 0, segment_bytes: config.segment_bytes });
         let info = self.info();
         let genesis = self.genesis(&info);
@@ -113,7 +115,6 @@ impl Making<'_> {
             locks: [Some(lock), held],
         });
         store.append_system(&Record::Genesis(genesis), Durability::Synced).map_err(OpenError::Append)?;
-        self.sync_directories()?;
         Ok(store)
     }
 
