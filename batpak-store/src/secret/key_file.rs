@@ -176,10 +176,9 @@ impl RootSecretProvider for KeyFile {
         let (file, mut slots) = self.open(context, Access::ReadWrite)?;
         let (current, next) = (slots.current().secret_id, slots.next().map(|slot| slot.secret_id));
         if current == keep {
-            if next.is_some() || slots.is_damaged() {
-                let sector = slots.destroy_next();
-                self.write(&*file, &sector)?;
-            }
+            // Also where nothing stands: the page cache may show a destruction that the disk does not have.
+            let sector = slots.destroy_next();
+            self.write(&*file, &sector)?;
         } else if next == Some(keep) {
             let sector = slots
                 .destroy_current(current)

@@ -38,6 +38,7 @@ mod meter;
 mod mismatches;
 mod model;
 mod old_copies;
+mod page_cache;
 mod plans;
 mod processes;
 mod provider_cuts;
