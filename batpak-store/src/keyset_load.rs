@@ -9,7 +9,7 @@ use batpak_crypto::{Entropy, RootSecret};
 use batpak_format::{KeyRun, StoreId};
 use batpak_keyset::{
     Candidates, Copy, CopyBytes, CopyIdentity, ExtentBytes, ExtentRewrite, Finding, ImageHeader, Keyset, LoadError,
-    LoadInput, Loaded, LogSeen, Rewrite, SecretChange, Step, candidates,
+    LoadInput, Loaded, LogSeen, Rewrite, SecretChange, candidates,
 };
 use batpak_segment::{Access, Disk};
 use zeroize::Zeroizing;
@@ -196,20 +196,23 @@ impl LoadedKeys {
         self.keyset.identity() != self.identity
     }
 
-    /// Writes the winning image over both copies again, its own first, each synced before the next.
-    pub(crate) fn rewrite(&mut self) -> io::Result<()> {
+    /// Writes the winning image over its own file again, and syncs it; a copy that is not there is made, still empty.
+    pub(crate) fn rewrite_winner(&mut self) -> io::Result<()> {
         self.files.make_missing()?;
         self.identity = self.files.identity()?;
-        for step in self.rewrite.steps() {
-            match step {
-                Step::Write(copy) => self.files.write(copy, &self.rewrite.image, self.rewrite.file_len)?,
-                Step::Sync(copy) => {
-                    self.files.file(copy).sync_data()?;
-                    self.keyset.copy_good(copy, self.rewrite.epoch);
-                }
-                _ => {}
-            }
-        }
+        self.rewrite_copy(self.rewrite.winner)
+    }
+
+    /// Writes the winning image over both copies again, its own first, each synced before the next.
+    pub(crate) fn rewrite(&mut self) -> io::Result<()> {
+        self.rewrite_winner()?;
+        self.rewrite_copy(self.rewrite.winner.other())
+    }
+
+    fn rewrite_copy(&mut self, copy: Copy) -> io::Result<()> {
+        self.files.write(copy, &self.rewrite.image, self.rewrite.file_len)?;
+        self.files.file(copy).sync_data()?;
+        self.keyset.copy_good(copy, self.rewrite.epoch);
         Ok(())
     }
 
@@ -226,7 +229,8 @@ impl LoadedKeys {
         let highest = self.keyset.pages().map(|page| page.first + (page.count - 1)).max();
         self.keyset.raise_pages_above(highest.unwrap_or(0));
         self.keyset.set_identity(self.identity);
-        let publication = self.keyset.publication(&self.root, seen, entropy)?;
+        let mut publication = self.keyset.publication(&self.root, seen, entropy)?;
+        publication.file_len = publication.file_len.max(self.rewrite.file_len);
         self.files.publish(&mut self.keyset, &publication).map_err(refused("write the keyset in", dir))
     }
 

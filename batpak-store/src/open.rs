@@ -229,18 +229,23 @@ impl<'a> Opening<'a> {
         let Some(mut loaded) = keys else { return Ok(None) };
         report.keyset.clone_from(&loaded.findings);
         report.copied = loaded.was_copied();
-        if !keyset_clean {
-            loaded.rewrite().map_err(refused("write the keyset in", self.dir))?;
-        }
-        // A change of the root secret that was cut short: the image says which of the two is the current one.
-        let mut destroyed = self.destroy_old_secret(&loaded)?;
-        if self.finish_shred(&mut loaded, scan)? {
-            destroyed = self.destroy_old_secret(&loaded)?;
-        }
+        // Asked before anything is published: an image of this open knows more of the log than the scan was asked about.
+        let verdict = loaded.keyset.compare_log(&scan.facts());
+        let refuse = || refused("write the keyset in", self.dir);
         if !report.keyset.is_empty() || report.copied {
+            // The other copy takes a new epoch with its new bytes: with this one, a clean close from before the damage would vouch for
+            // it while only the page cache has it.
+            loaded.rewrite_winner().map_err(refuse())?;
             let recovered = &scan.recovered;
             let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
             loaded.renew_page(seen, &*self.config.entropy, self.dir)?;
+        } else if !keyset_clean {
+            loaded.rewrite().map_err(refuse())?;
+        }
+        // A change of the root secret that was cut short: the image says which of the two is the current one.
+        let mut destroyed = self.destroy_old_secret(&loaded)?;
+        if self.finish_shred(&mut loaded, scan, verdict)? {
+            destroyed = self.destroy_old_secret(&loaded)?;
         }
         loaded.sweep_extents().map_err(refused("remove an extent in", self.dir))?;
         let keys = loaded.into_keys(scan.shreds.clone(), self.config);
@@ -264,12 +269,9 @@ impl<'a> Opening<'a> {
 
     /// Carries out an intent that an earlier process put on record, as far as the keyset is concerned, under a new root secret. Returns
     /// whether there was something to do.
-    fn finish_shred(&self, loaded: &mut LoadedKeys, scan: &LogScan) -> Result<bool, OpenError> {
+    fn finish_shred(&self, loaded: &mut LoadedKeys, scan: &LogScan, verdict: LogVerdict) -> Result<bool, OpenError> {
         let Some(provider) = self.config.encryption.provider() else { return Ok(false) };
-        match loaded.keyset.compare_log(&scan.facts()) {
-            LogVerdict::ShredPending { applied: false, .. } => {}
-            _ => return Ok(false),
-        }
+        let LogVerdict::ShredPending { applied: false, .. } = verdict else { return Ok(false) };
         let seen = LogSeen { position: scan.recovered.next_position, chain_hash: scan.recovered.last_chain_hash };
         let secret = provider.store_next(&self.context(), loaded.keyset.provider(), loaded.keyset.secret_id())?;
         loaded.apply(&scan.shreds, secret, seen, &self.context())?;
