@@ -12,7 +12,7 @@ use std::{
 use batpak_format::{
     ChainHash, FooterBuilder, KeyId, SECTION_SUMMARY, SegmentEnd, SegmentHeader, SegmentSummary, StoreId,
 };
-use batpak_segment::{Disk, FinishError, SegmentWriter, Tail};
+use batpak_segment::{Disk, FinishError, SegmentWriter, Tail, segment_path};
 
 use crate::pipeline::{LogFile, UnitFacts};
 
@@ -71,6 +71,8 @@ pub(crate) struct SegmentLog {
     closed: Option<u64>,
     /// Bytes kept behind the end.
     room: u64,
+    /// A segment whose creation failed, and which may stand there all the same.
+    unfinished: Option<u64>,
 }
 
 impl SegmentLog {
@@ -83,7 +85,17 @@ impl SegmentLog {
         ahead: bool,
     ) -> io::Result<Self> {
         let writer = SegmentWriter::create(Arc::clone(&disk), dir, &header(store, roll), ahead)?;
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts: Facts::of(roll), ahead, closed: None, room: 0 })
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            store,
+            writer,
+            facts: Facts::of(roll),
+            ahead,
+            closed: None,
+            room: 0,
+            unfinished: None,
+        })
     }
 
     /// Goes on in the active segment of a recovered log.
@@ -98,7 +110,7 @@ impl SegmentLog {
     ) -> io::Result<Self> {
         let mut writer = SegmentWriter::resume(Arc::clone(&disk), dir, end.0, end.1)?;
         writer.set_ahead(ahead);
-        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, ahead, closed, room: 0 })
+        Ok(Self { disk, dir: dir.to_owned(), store, writer, facts, ahead, closed, room: 0, unfinished: None })
     }
 
     pub(crate) fn file(&self) -> LogFile {
@@ -141,7 +153,7 @@ impl SegmentLog {
     /// Ends the active segment and begins the next.
     pub(crate) fn roll(&mut self, roll: &Roll) -> Result<(), RollFailure> {
         self.end(SegmentEnd::Rolled, roll.keyset_epoch)?;
-        match SegmentWriter::create(Arc::clone(&self.disk), &self.dir, &header(self.store, roll), self.ahead) {
+        match self.make(roll) {
             Ok(writer) => {
                 self.writer = writer;
                 self.facts = Facts::of(roll);
@@ -152,6 +164,19 @@ impl SegmentLog {
                 Err(RollFailure { why, unknown })
             }
         }
+    }
+
+    /// Makes the next segment, in the place of one whose creation failed before and which could not be removed either.
+    fn make(&mut self, roll: &Roll) -> io::Result<SegmentWriter> {
+        if let Some(left) = self.unfinished {
+            match self.disk.remove(&segment_path(&self.dir, left)) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+                _ => self.unfinished = None,
+            }
+        }
+        let (disk, header) = (Arc::clone(&self.disk), header(self.store, roll));
+        SegmentWriter::create(disk, &self.dir, &header, self.ahead)
+            .inspect_err(|_| self.unfinished = Some(roll.segment))
     }
 
     /// Ends the log with a footer that vouches for it, unless one stands there.

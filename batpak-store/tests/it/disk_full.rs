@@ -266,3 +266,23 @@ fn roll_that_fails_is_tried_again_by_the_next_append() {
     store.close().unwrap();
     sound(&place.open());
 }
+
+#[test]
+fn segment_that_could_be_neither_made_nor_removed_does_not_stop_later_appends() {
+    let place = Place::memory();
+    let store = place.create();
+    let second = |call: &DiskCall<'_>| {
+        call.path.ends_with("segments/00000000000000000002.seg")
+            && matches!(call.op, DiskOp::Write { .. } | DiskOp::Remove)
+    };
+    let failed = fail(&place, second, 0, 2, ErrorKind::Other);
+    let large = [7; 9_000];
+    append(&store, "a", &large);
+    assert!(matches!(store.append(&event("a", &large)), Err(AppendError::NotWritten(_))));
+    assert_eq!(failed.load(Ordering::Relaxed), 2, "its header was not written, and it was not removed");
+    append(&store, "a", &large);
+    assert_eq!(payloads(&store), [large.to_vec(), large.to_vec()]);
+    place.memory.as_ref().unwrap().crash();
+    drop(store);
+    sound(&place.open());
+}
