@@ -3,6 +3,7 @@
 //! Invariant: a [`Frame`] exists only for bytes whose check matches the place they were read from. Nothing is
 //! allocated.
 
+use crate::defect::{Defect, seeded};
 use crate::error::FrameError;
 use crate::hash::{EventHash, StatementDigest, event_hash};
 use crate::header::{Fixed, Header};
@@ -69,7 +70,7 @@ impl<'a> Frame<'a> {
         let (header, payload) = frame
             .split_at_checked(frame.len() - fixed.stored_len() as usize)
             .ok_or(FrameError::Length { frame_len: fixed.frame_len })?;
-        if header_check(payload_check(payload), seed, header) != fixed.check {
+        if header_check(payload_check(payload), seed, header) != fixed.check && !seeded(Defect::CheckSkipped) {
             return Err(FrameError::Check);
         }
         Ok(Self { bytes: frame, header: Header::read(fixed, frame)? })

@@ -55,6 +55,7 @@ mod causes;
 mod certificate;
 mod content;
 mod coordinate;
+mod defect;
 mod edge;
 mod encryption;
 mod error;
@@ -83,6 +84,8 @@ pub use certificate::{
 };
 pub use content::ContentType;
 pub use coordinate::{Coordinate, NAME_BYTES_MAX, SYSTEM_ENTITY, SYSTEM_SCOPE};
+#[cfg(batpak_defects)]
+pub use defect::{Defect, seed};
 pub use edge::{EdgeSource, EventEdges};
 pub use encryption::{KeyId, PayloadEncryption};
 pub use error::{

@@ -53,6 +53,7 @@
 mod body;
 mod bounds;
 mod check;
+mod defect;
 mod destruction;
 mod error;
 mod extent;
@@ -77,6 +78,8 @@ mod snapshot;
 mod table;
 mod verdict;
 
+#[cfg(batpak_defects)]
+pub use defect::{Defect, seed};
 pub use error::{ImageError, KeyFileError, KeyMissing, KeysetError, LoadError, ScopeError};
 pub use extent::{EXTENT_HEADER_LEN, EXTENT_MAGIC, EXTENT_VERSION, ExtentBytes, ExtentWrite};
 pub use frontiers::{ExtentRewrite, Frontiers, SecretChange};

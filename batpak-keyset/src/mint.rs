@@ -6,6 +6,7 @@
 use batpak_crypto::{Entropy, Tree};
 use batpak_format::KeyId;
 
+use crate::defect::{Defect, seeded};
 use crate::error::KeysetError;
 use crate::frontiers::Changes;
 use crate::page::Page;
@@ -77,6 +78,9 @@ impl Minter {
     ) -> Result<KeyId, KeysetError> {
         loop {
             let open = match self.open {
+                Some(open) if seeded(Defect::LeavesTakenAgain) && self.last_taken.is_none() => {
+                    Open { cursor: 0, ..open }
+                }
                 Some(open) => open,
                 None => Open { page: self.fresh_page(table, entropy)?, cursor: 0 },
             };
@@ -173,7 +177,8 @@ impl Minter {
     }
 
     fn highest(&self, table: &PageTable) -> u32 {
-        table.highest().unwrap_or(0).max(self.pages_above)
+        let above = if seeded(Defect::PageReused) { 0 } else { self.pages_above };
+        table.highest().unwrap_or(0).max(above)
     }
 
     fn fresh_page(&self, table: &mut PageTable, entropy: &dyn Entropy) -> Result<u32, KeysetError> {

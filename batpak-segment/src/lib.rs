@@ -43,6 +43,8 @@
 //! a rolled segment while it is mapped can kill the process that reads it.
 #![deny(unsafe_code)]
 
+#[cfg(batpak_defects)]
+pub use defect::{Defect, seed};
 pub use disk::{Access, DirEntryName, Disk, DiskFile, FileIdentity, RealDisk};
 pub use error::{FinishError, FooterReadError, ReadError, RecoveryError, ScanError};
 pub use footer::{WholeFooter, read_footer};
@@ -54,6 +56,7 @@ pub use scan::{ResyncBudget, ScanItem, Scanner};
 pub use tail::{Place, Tail};
 pub use writer::SegmentWriter;
 
+mod defect;
 mod disk;
 mod error;
 mod footer;

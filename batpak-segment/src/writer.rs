@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use batpak_format::{SEGMENT_HEADER_LEN, SegmentHeader};
 
+use crate::defect::{Defect, seeded};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::FinishError;
 use crate::name::segment_path;
@@ -44,8 +45,8 @@ impl SegmentWriter {
     pub fn create(disk: Arc<dyn Disk>, dir: &Path, header: &SegmentHeader, ahead: bool) -> io::Result<SegmentWriter> {
         let path = segment_path(dir, header.number);
         let file = disk.create_new(&path, 0o600)?;
-        let made =
-            file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_all()).and_then(|()| disk.sync_dir(dir));
+        let named = || if seeded(Defect::DirectoryUnsynced) { Ok(()) } else { disk.sync_dir(dir) };
+        let made = file.write_all_at(&header.encode(), 0).and_then(|()| file.sync_all()).and_then(|()| named());
         if let Err(error) = made {
             // A file that stays is a creation cut short: recovery removes it.
             let _ = disk.remove(&path).and_then(|()| disk.sync_dir(dir));

@@ -10,7 +10,7 @@ use batpak_format::KeyId;
 
 use crate::{
     append::Sealed,
-    defect::{Defect, seeded},
+    defect::{Defect, has_minted, seeded},
     error::PublishError,
     sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock, wait},
 };
@@ -82,7 +82,8 @@ impl Fence {
     ///
     /// Events under a leaf that is durable already are not affected when a publication ahead of need fails.
     pub(crate) fn pass(&self, events: Vec<Sealed>, publish: &dyn Publish) -> Result<Fenced, Arc<PublishError>> {
-        if let Some(highest) = events.iter().filter_map(Sealed::key_id).max() {
+        let highest = events.iter().filter_map(Sealed::key_id).max();
+        if let Some(highest) = highest.filter(|key_id| !seeded(Defect::FenceOnMint) || has_minted(*key_id)) {
             self.cover(highest, publish)?;
         }
         if events.iter().any(Sealed::wants_publication) {

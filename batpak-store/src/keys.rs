@@ -10,13 +10,13 @@ use std::{
 
 use batpak_crypto::{Entropy, Nonce, PayloadKey, RootSecret};
 use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, KeyRun, PayloadEncryption, SEAL_TAG_LEN, aad};
-use batpak_keyset::{Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
+use batpak_keyset::{Copy, Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
 use bytes::Bytes;
 
 use crate::{
     AppendError, Payload, PublishError, ReadError, ShredProof,
     append::{Sealed, SealedUnder},
-    defect::{Defect, seeded},
+    defect::{Defect, note_minted, seeded, steps},
     fence::{Fence, Fenced, Publish},
     keyset_files::KeysetFiles,
     pending::Begun,
@@ -214,6 +214,7 @@ impl Keys {
 
     fn mint(&self, state: &mut KeyState, scope: Option<&KeyScope>) -> Result<KeyId, AppendError> {
         let key_id = state.keyset.take(&*self.entropy).map_err(|_| AppendError::SealFailed)?;
+        note_minted(key_id);
         if let Some(scope) = scope {
             state.provisional.insert(scope.clone(), key_id);
         }
@@ -271,6 +272,9 @@ impl Keys {
     /// Where the log says that an event's key was destroyed. Asked before the key is, so that a reader whose keyset is older than
     /// the log answers as the log does.
     fn proof(&self, header: &Header<'_>, key_id: KeyId) -> Option<ShredProof> {
+        if seeded(Defect::ShreddedAtMark) && !lock(&self.state).marked.is_empty() {
+            return Some(ShredProof { intent: header.position() + 1, key_id });
+        }
         let shreds = read(&self.shreds);
         if shreds.is_empty() {
             return None;
@@ -286,7 +290,7 @@ impl Keys {
             let KeyState { keyset, root, .. } = &mut *state;
             keyset.publication(root, seen, &*self.entropy)?
         };
-        for step in publication.steps() {
+        for step in steps(&publication) {
             match step {
                 Step::Durable => durable(self.note_durable(&publication)),
                 step => self.files.carry_out(step, &publication).map_err(|why| {
@@ -305,6 +309,13 @@ impl Keys {
             }
         }
         Ok(())
+    }
+
+    /// Syncs both copies: what [`Defect::SyncAfterWrite`] has left until now.
+    pub(crate) fn sync_late(&self) {
+        for copy in Copy::BOTH {
+            drop(self.files.file(copy).sync_data());
+        }
     }
 
     fn note_durable(&self, publication: &Publication) -> KeyId {

@@ -56,6 +56,8 @@ pub use backup::{BackupError, BackupFolders, BackupReport, LastBackup};
 pub use certificate::{CertificateError, CertificateField, CertificateFinding, CertificateReport};
 pub use condition::{AppendCondition, QueryItem};
 pub use config::{Clock, Config, Durability, Encryption, SEGMENT_BYTES_LIMIT, SEGMENT_BYTES_MIN, SystemClock};
+#[cfg(batpak_defects)]
+pub use defect::{Defect, seed};
 pub use drill::Drill;
 pub use error::{AppendError, OpenError, PublishError, ReadError};
 pub use event::{Event, NewEvent, Payload, Receipt, Repeat, ShredProof};
@@ -130,6 +132,8 @@ mod layout;
 mod leak;
 mod log_read;
 mod log_scan;
+#[cfg(batpak_defects)]
+mod misordered;
 #[cfg(all(test, loom))]
 mod models;
 mod open;

@@ -13,6 +13,7 @@ use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_du
 use crate::{
     Config, Durability, OpenError, OpenReport, Pending, Store, StoreInfo,
     accept::accept,
+    defect::{Defect, seeded},
     inspect::inspect,
     keys::Keys,
     keyset_load::{LoadedKeys, judge, load},
@@ -220,7 +221,7 @@ impl<'a> Opening<'a> {
         if let Some(loaded) = &keys {
             self.agree(loaded, scan)?;
         }
-        if closed_under.is_none() {
+        if closed_under.is_none() && !seeded(Defect::PageCacheTrusted) {
             let segments = self.dir.join(SEGMENTS_DIR);
             make_durable(&*self.config.disk, &segments, &scan.recovered)
                 .map_err(refused("write the log in", &segments))?;
@@ -239,7 +240,7 @@ impl<'a> Opening<'a> {
             let recovered = &scan.recovered;
             let seen = LogSeen { position: recovered.next_position, chain_hash: recovered.last_chain_hash };
             loaded.renew_page(seen, &*self.config.entropy, self.dir)?;
-        } else if !keyset_clean {
+        } else if !keyset_clean && !seeded(Defect::PageCacheTrusted) {
             loaded.rewrite().map_err(refuse())?;
         }
         // A change of the root secret that was cut short: the image says which of the two is the current one.
@@ -272,6 +273,9 @@ impl<'a> Opening<'a> {
     fn finish_shred(&self, loaded: &mut LoadedKeys, scan: &LogScan, verdict: LogVerdict) -> Result<bool, OpenError> {
         let Some(provider) = self.config.encryption.provider() else { return Ok(false) };
         let LogVerdict::ShredPending { applied: false, .. } = verdict else { return Ok(false) };
+        if seeded(Defect::ShredUnfinished) {
+            return Ok(false);
+        }
         let seen = LogSeen { position: scan.recovered.next_position, chain_hash: scan.recovered.last_chain_hash };
         let secret = provider.store_next(&self.context(), loaded.keyset.provider(), loaded.keyset.secret_id())?;
         loaded.apply(&scan.shreds, secret, seen, &self.context())?;

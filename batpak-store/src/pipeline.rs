@@ -395,6 +395,7 @@ impl<'a> Turn<'a> {
             let group = gather(jobs, outcome.done);
             match write_group(log, group) {
                 Ok(()) => outcome.done += group.len(),
+                Err(why) if seeded(Defect::FullRetried) && why.kind() == io::ErrorKind::StorageFull => {}
                 Err(why) => {
                     let unknown = log.cut(job.place.offset).is_err();
                     outcome.failed = Some(WriteFailure { why, unknown });

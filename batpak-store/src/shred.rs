@@ -49,14 +49,14 @@ struct Grounds<'a> {
 }
 
 /// What a shred has made ready before its intent.
-struct Prepared {
+pub(crate) struct Prepared {
     victims: Victims,
     /// How many of the victims' keys can be derived now.
     derivable: u64,
-    keys: Vec<KeyId>,
-    intents: Vec<ShredIntent>,
-    frontiers: Frontiers,
-    secret: NewSecret,
+    pub(crate) keys: Vec<KeyId>,
+    pub(crate) intents: Vec<ShredIntent>,
+    pub(crate) frontiers: Frontiers,
+    pub(crate) secret: NewSecret,
     plan: Option<PlanCheck>,
 }
 
@@ -174,6 +174,10 @@ impl Store {
         prepared: Prepared,
         grounds: &Grounds<'_>,
     ) -> Result<u64, ShredError> {
+        #[cfg(batpak_defects)]
+        if crate::misordered::is_seeded() {
+            return self.misordered(turn, prepared);
+        }
         let Prepared { keys: victims, intents, frontiers, secret, plan, .. } = prepared;
         let keys = turn.keys;
         let holds = |index: &_| plan.as_ref().is_none_or(|plan| plan.holds(index));

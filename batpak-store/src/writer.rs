@@ -12,6 +12,7 @@ use crate::{
     AppendError, Clock, Durability,
     append::Sealed,
     commit::{CommitContext, Committed, Condemns},
+    defect::{Defect, seeded},
     fence::Fenced,
     keys::Keys,
     pipeline::{Ahead, Pipeline},
@@ -117,12 +118,18 @@ impl Writer {
 
     /// Steps 7 and 8, as far as was asked.
     pub(crate) fn wait(&self, ahead: &Ahead, durability: Durability) -> Result<(), AppendError> {
-        match durability {
+        let waited = match durability {
             Durability::Synced => self.pipeline.synced(ahead),
             Durability::Buffered => self.pipeline.written(ahead),
             Durability::Deferred if self.pipeline.queued_bytes() >= self.deferred_bytes_max => self.pipeline.drain(),
             Durability::Deferred => Ok(()),
+        };
+        if seeded(Defect::SyncAfterWrite)
+            && let Some(keys) = &self.keys
+        {
+            keys.sync_late();
         }
+        waited
     }
 
     /// Starts the thread that drains the write buffer, at the first deferred append.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::command::{self, cargo};
 use crate::workspace::{self, Package};
-use crate::{fuzz, licences, loom, matrix, property, tidy, torture};
+use crate::{crash, fuzz, licences, loom, matrix, property, tidy, torture};
 
 /// What is to be done about the tests.
 #[derive(Debug)]
@@ -37,9 +37,10 @@ struct Tier {
     run: fn(&Tests) -> Outcome,
 }
 
-const TIERS: [Tier; 4] = [
+const TIERS: [Tier; 5] = [
     Tier { name: "build, lint, docs, tests", minutes_max: 20, run: base },
     Tier { name: "loom", minutes_max: 8, run: |_| loom::run() },
+    Tier { name: "crash simulation", minutes_max: 12, run: |_| crash::run(&[]) },
     Tier { name: "hostile bytes", minutes_max: 8, run: |_| hostile() },
     Tier { name: "torture", minutes_max: 6, run: |_| torture::run(&[]) },
 ];

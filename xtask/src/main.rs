@@ -5,6 +5,7 @@
 mod api;
 mod ci;
 mod command;
+mod crash;
 mod fuzz;
 mod graph_oracle;
 mod graph_page;
@@ -36,6 +37,8 @@ usage: cargo xtask <command>
   tidy                      the rules that hold for the tree: floors, imports, files, names
   licences                  the licences of all dependencies against the list of accepted ones
   loom                      the models of fence, group sync and pipeline, each with its broken twin
+  crash [--minutes N] [--long] [--seed CAMPAIGN] [--defects] | --seed RUN --replay
+                            the store on a disk that loses, tears and reorders; and seeded defects
   matrix [--long]           every byte of every kind of file damaged, and what an open makes of it
   property [CASES]          the store against a plain list, over random operations; 5,000 cases unless told
   fuzz [--seconds N] [--target T]
@@ -76,6 +79,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["tidy"] => tidy::run(),
         ["licences"] => licences::run(),
         ["loom"] => loom::run(),
+        ["crash", words @ ..] => crash::run(words),
         ["matrix"] => matrix::run(matrix::Effort::Ci),
         ["matrix", "--long"] => matrix::run(matrix::Effort::Long),
         ["property"] => property::run(property::CASES_CI),

@@ -8,6 +8,7 @@ use batpak_format::{BatchPart, Frame, SEGMENT_HEADER_LEN, SegmentHeader};
 
 use super::walk::{BadPoint, Walk};
 use super::{RecoveredFrame, SegmentInfo, TornReason};
+use crate::defect::{Defect, seeded};
 use crate::disk::DiskFile;
 use crate::error::{FooterReadError, RecoveryError};
 use crate::footer::{WholeFooter, content_end, read_footer};
@@ -150,6 +151,9 @@ fn step(frame: &Frame<'_>, offset: u64, position: u64, batch: Option<OpenBatch>)
     let header = frame.header();
     if header.position() != position {
         return Step::Refuse(TornReason::Position { found: header.position() });
+    }
+    if seeded(Defect::BatchEndUnchecked) {
+        return Step::Single;
     }
     let (start, index) = batch.map_or((offset, 0), |open| (open.start, open.seen.index + 1));
     match (header.batch(), batch) {

@@ -20,7 +20,7 @@ struct Floor {
     foreign: &'static [&'static str],
 }
 
-const FLOORS: [Floor; 9] = [
+const FLOORS: [Floor; 10] = [
     Floor {
         name: "batpak-format",
         layers: &[],
@@ -65,6 +65,7 @@ const FLOORS: [Floor; 9] = [
         dev_layers: &[],
         foreign: &["base64", "proc-macro2", "public-api", "serde", "serde_json", "spdx"],
     },
+    Floor { name: "xtask-crash", layers: &["batpak-store"], dev_layers: &[], foreign: &["blake3", "bytes"] },
     Floor {
         name: "xtask-torture",
         layers: &["batpak-store"],

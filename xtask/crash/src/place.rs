@@ -1,0 +1,62 @@
+//! Where a simulated store stands, and how it is configured.
+//!
+//! Invariant: every store of a run is on the simulated disk, with a clock and an entropy that repeat.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use batpak_store::{Config, Durability, Encryption, Granularity, KeyFile, Local};
+
+use crate::random::{Stream, Ticks};
+use crate::sim::{SimDisk, State};
+
+/// The directory of the store.
+pub(crate) const DIR: &str = "/place/store";
+/// The key file, outside of it.
+pub(crate) const KEY_FILE: &str = "/place/root.key";
+/// The directory around both.
+const PLACE: &str = "/place";
+
+/// Who keeps the root secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    KeyFile,
+    Local,
+    Plain,
+}
+
+/// How the stores of a run are configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setup {
+    pub(crate) sealing: Sealing,
+    pub(crate) durability: Durability,
+    pub(crate) granularity: Granularity,
+}
+
+impl Setup {
+    pub(crate) fn config(&self, disk: &SimDisk, seed: u64) -> Config {
+        let encryption = match self.sealing {
+            Sealing::KeyFile => Encryption::sealed(KeyFile::new(KEY_FILE)),
+            Sealing::Local => Encryption::sealed(Local::new()),
+            Sealing::Plain => Encryption::none(),
+        };
+        Config::new(encryption)
+            .disk(Arc::new(disk.clone()))
+            .durability(self.durability)
+            .segment_bytes(4096)
+            // The store's own thread would drain at a time of its own.
+            .deferred_buffer(600, Duration::from_secs(3600))
+            .clock(Arc::new(Ticks::new()))
+            .entropy(Arc::new(Stream::new(seed)))
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealing != Sealing::Plain
+    }
+}
+
+/// A disk with an empty place for a store.
+pub(crate) fn empty() -> State {
+    State::with_dir(Path::new(PLACE))
+}
