@@ -10,12 +10,16 @@ const SEEN: LogSeen = LogSeen { position: 100, chain_hash: ChainHash::from_bytes
 
 /// A keyset that has reserved 64 leaves of page 1, has seen 100 events, and reflects this intent.
 fn loaded(applied: Option<u64>) -> Keyset {
+    loaded_having_seen(SEEN, applied)
+}
+
+fn loaded_having_seen(seen: LogSeen, applied: Option<u64>) -> Keyset {
     let (entropy, mut files) = (FixedEntropy::default(), Files::default());
     let mut keyset = keyset(&entropy);
     keyset.take(&entropy).unwrap();
     let frontiers = keyset.beside(&[], ExtentRewrite::WithNext, &entropy).unwrap();
     keyset.adopt(frontiers, applied, SecretChange::Keep).unwrap();
-    let publication = keyset.publication(&root(1), SEEN, &entropy).unwrap();
+    let publication = keyset.publication(&root(1), seen, &entropy).unwrap();
     files.publish(&mut keyset, &publication);
     files.load().unwrap().keyset
 }
@@ -44,6 +48,12 @@ fn log_shorter_than_seen_is_rolled_back() {
 fn log_with_another_event_where_the_image_looked_is_rolled_back() {
     let forked = LogFacts { seen_chain_hash: Some(ChainHash::from_bytes([8; 32])), next_position: 300, ..LOG };
     assert_eq!(loaded(None).compare_log(&forked), LogVerdict::LogRolledBack { seen: 100, next_position: 300 });
+}
+
+#[test]
+fn image_that_has_seen_no_event_takes_no_event_for_another() {
+    let any = LogFacts { seen_chain_hash: Some(ChainHash::from_bytes([8; 32])), ..LOG };
+    assert_eq!(loaded_having_seen(LogSeen::NOTHING, None).compare_log(&any), LogVerdict::Agrees);
 }
 
 #[test]
