@@ -51,27 +51,28 @@ impl Refresh {
     /// Takes in what was written since the last look.
     pub(crate) fn look(&self, store: &Store) -> Result<(), ReadError> {
         let mut cursor = lock(&self.cursor);
-        loop {
-            self.look_at_segment(store, &mut cursor)?;
-            if !self.next_segment(store, &mut cursor)? {
-                break;
-            }
+        self.look_at_log(store, &mut cursor)?;
+        // Whoever sees an event finds its key; and whoever misses a key that was shredded finds the intent, which was synced before the
+        // keyset without that key was.
+        while self.reload_keys(store)? {
+            self.look_at_log(store, &mut cursor)?;
         }
-        // Whoever sees an event finds its key.
-        self.reload_keys(store)?;
         store.view.set_visible(cursor.next_position);
         Ok(())
     }
 
-    /// Loads the keyset again if it changed since the last look.
+    /// Looks at the log and the keyset if the keyset changed since the last look.
     pub(crate) fn look_at_keys(&self, store: &Store) -> Result<(), ReadError> {
-        if !self.keys_changed(store) {
-            return Ok(());
+        if self.keys_changed(store) { self.look(store) } else { Ok(()) }
+    }
+
+    fn look_at_log(&self, store: &Store, cursor: &mut Cursor) -> Result<(), ReadError> {
+        loop {
+            self.look_at_segment(store, cursor)?;
+            if !self.next_segment(store, cursor)? {
+                return Ok(());
+            }
         }
-        let turn = lock(&self.cursor);
-        let loaded = self.reload_keys(store);
-        drop(turn);
-        loaded
     }
 
     fn look_at_segment(&self, store: &Store, cursor: &mut Cursor) -> Result<(), ReadError> {
@@ -106,19 +107,21 @@ impl Refresh {
         store.keys().is_some_and(newer)
     }
 
-    /// Loads the keyset again if it changed; the cursor is locked meanwhile, so that no older one replaces a newer.
-    fn reload_keys(&self, store: &Store) -> Result<(), ReadError> {
+    /// Loads the keyset again if it changed, and says whether it is newer; the cursor is locked meanwhile, so that no older one replaces a newer.
+    fn reload_keys(&self, store: &Store) -> Result<bool, ReadError> {
         if !self.keys_changed(store) {
-            return Ok(());
+            return Ok(false);
         }
-        let (Some(keys), Some(provider)) = (store.keys(), self.config.encryption.provider()) else { return Ok(()) };
+        let (Some(keys), Some(provider)) = (store.keys(), self.config.encryption.provider()) else { return Ok(false) };
         let disk = &self.config.disk;
         let context =
             ProviderContext { store: store.info.store, dir: &store.dir, disk: &**disk, entropy: &*self.config.entropy };
         let loaded = load(&context, provider, disk, Access::Read).map_err(|why| ReadError::Keyset(Box::new(why)))?;
         let (keyset, root) = loaded.into_parts();
+        // A torn copy may claim an epoch that cannot be loaded.
+        let newer = keyset.epoch() > keys.epoch();
         keys.replace(keyset, root);
-        Ok(())
+        Ok(newer)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use batpak_store::{
-    AppendError, Durability, Encryption, Granularity, OpenError, Payload, Query, Store,
+    AppendError, Durability, Encryption, Granularity, OpenError, Payload, Query, Selector, Store,
     segment::{DiskOp, SEGMENTS_DIR, segment_path},
 };
 
@@ -235,4 +235,20 @@ fn reader_opens_what_was_sealed_under_keys_that_were_published_later() {
     }
     assert!(store.stats().keyset.unwrap().pages >= 2, "a page must have been used up");
     assert_eq!(payloads(&reader), (0..4_200_u32).map(|n| n.to_le_bytes().to_vec()).collect::<Vec<_>>());
+}
+
+#[test]
+fn reader_that_meets_a_fresh_shred_by_position_answers_shredded_and_never_lost() {
+    both(|place| {
+        let store = place.create();
+        let victim = append(&store, "victim", b"x");
+        let other = append(&store, "other", b"y");
+        let reader = place.reader();
+        assert!(reader.at(victim.position).unwrap().unwrap().payload.open().is_some());
+        let shredding = store.shred(&[Selector::Entity("victim".into())], 1, "").unwrap();
+        // No look at the log in between: the position was visible before.
+        let payload = reader.at(victim.position).unwrap().unwrap().payload;
+        assert!(matches!(payload, Payload::Shredded(proof) if proof.intent == shredding.intent), "{payload:?}");
+        assert!(reader.at(other.position).unwrap().unwrap().payload.open().is_some());
+    });
 }
