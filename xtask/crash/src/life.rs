@@ -9,7 +9,7 @@ use batpak_store::{
     AppendError, Coordinate, Durability, EventId, EventKind, NewEvent, OpenError, Receipt, Selector, ShredError, Store,
 };
 
-use crate::journal::{Asked, Journal, Shred};
+use crate::journal::{Asked, Fate, Journal, Shred};
 use crate::ledger::{CANARY, Ledger};
 use crate::place::{DIR, Setup};
 use crate::random::mix;
@@ -366,9 +366,11 @@ impl Life {
         let Some(entity) = self.watcher.journal(|journal| journal.last_entity()) else {
             return false;
         };
-        let first = self
-            .watcher
-            .journal(|journal| journal.events.iter().find(|event| event.entity == entity).map(|event| event.id));
+        let first = self.watcher.journal(|journal| {
+            let open =
+                |(at, event): &(usize, &Asked)| event.entity == entity && journal.fate(*at, &entity) == Fate::Open;
+            journal.events.iter().enumerate().find(open).map(|(_, event)| event.id)
+        });
         if !self.faulty
             && let Some(id) = first
         {

@@ -15,7 +15,7 @@ use crate::violation::{Violation, chain};
 pub(crate) struct Seen {
     /// Events of callers.
     pub(crate) count: usize,
-    /// Entities of which an event reads Shredded.
+    /// Entities of which an event reads Shredded that might have read Open.
     pub(crate) shredded: BTreeSet<Arc<str>>,
     /// One past the last position.
     pub(crate) positions: u64,
@@ -66,7 +66,9 @@ pub(crate) fn judge(store: &Store, journal: &Journal, least: usize) -> Result<Se
             }
             (Payload::Shredded(proof), Fate::Shredded | Fate::Either) => {
                 proofs.push((position, proof.intent));
-                seen.shredded.insert(Arc::clone(&asked.entity));
+                if fate == Fate::Either {
+                    seen.shredded.insert(Arc::clone(&asked.entity));
+                }
             }
             (Payload::Open(_), Fate::Shredded) => {
                 return Err(Violation::new("I9", format!("position {position} opens after its shred returned")));
