@@ -54,7 +54,9 @@ usage: cargo xtask <command>
                             screenshots; without Chromium it is skipped, or fails with --require
   residue                   the raw image of a file system after a shred, searched for what it destroyed;
                             takes root, else it is skipped, or fails with BATPAK_TORTURE=require
-  reliability [TIER]...     runs the tiers of proof, or those named, and writes their counts into RELIABILITY.md
+  reliability [TIER]... | --log FILE
+                            runs the tiers of proof, or those named, and writes their counts into
+                            RELIABILITY.md, or takes them from what `ci` printed
   shreds [COUNT]            so many shreds one by one (100,000), and 10,000 key scopes at once: figures
                             and bounds
   torture [--long] [--seed S] [--only TIER]
@@ -96,6 +98,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["graph-oracle", words @ ..] => graph_oracle::run(words),
         ["graph-page"] => graph_page::run(graph_page::Absent::Skip),
         ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),
+        ["reliability", "--log", log] => reliability::from_log(log),
         ["reliability", tiers @ ..] => reliability::run(tiers),
         ["torture", words @ ..] => torture::run(words),
         ["release"] => release::run(),

@@ -1,7 +1,8 @@
 //! `cargo xtask reliability`: runs the tiers of proof and writes what they counted into RELIABILITY.md.
 //!
 //! The document has a place for each tier, between two comments; what stands there is what the tier printed, with the command above it.
-//! A tier that fails writes nothing, and neither does one without a place.
+//! A tier that fails writes nothing, and neither does one without a place. What a run of `cargo xtask ci` printed serves as well: it runs
+//! the same tiers.
 
 use std::{env, fs, process::Command};
 
@@ -12,6 +13,42 @@ const DOCUMENT: &str = "RELIABILITY.md";
 /// The tiers, each as it is called.
 const TIERS: [&[&str]; 7] =
     [&["loom"], &["crash"], &["torture"], &["residue"], &["matrix"], &["property"], &["fuzz", "--seconds", "5"]];
+
+/// Takes the counts from what a run of `cargo xtask ci` that passed has printed.
+///
+/// # Errors
+///
+/// When the file cannot be read, or a tier has no place, or printed nothing there.
+pub(crate) fn from_log(log: &str) -> Outcome {
+    let log = fs::read_to_string(log)?;
+    let path = workspace::members()?.workspace_root.join(DOCUMENT);
+    for tier in TIERS {
+        let name = tier.first().ok_or("a tier has a name")?;
+        let printed = printed_in(&log, name);
+        if printed.is_empty() {
+            return Err(format!("the log has no counts of {name}").into());
+        }
+        let document = placed(&fs::read_to_string(&path)?, tier, &printed)?;
+        fs::write(&path, document)?;
+    }
+    Ok(())
+}
+
+/// What a tier printed in a run of all of them: its table, or the lines that begin with its name.
+fn printed_in(log: &str, name: &str) -> String {
+    let heading = match name {
+        "crash" => "== crash simulation",
+        "torture" => "== torture",
+        _ => {
+            let prefix = format!("{name}: ");
+            return log.lines().filter(|line| line.starts_with(&prefix)).map(|line| format!("{line}\n")).collect();
+        }
+    };
+    let section = log.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("== "));
+    let counted =
+        section.filter(|line| !is_build(line) && !line.starts_with("residue: ") && !line.contains(" minutes: "));
+    counted.map(|line| format!("{line}\n")).collect()
+}
 
 /// Runs all tiers, or those that are named.
 ///
@@ -49,7 +86,14 @@ fn placed(document: &str, tier: &[&str], printed: &str) -> Outcome<String> {
 
 /// Lines that say how a tier was run and not what it counted.
 fn is_noise(line: &str) -> bool {
-    line.trim().is_empty() || line.starts_with("$ ") || line.starts_with("test ")
+    line.trim().is_empty() || line.starts_with("$ ") || line.starts_with("test ") || is_build(line)
+}
+
+/// Lines in which cargo says what it builds.
+fn is_build(line: &str) -> bool {
+    let words =
+        ["Compiling", "Finished", "Running", "Blocking", "Updating", "Downloaded", "Downloading", "Locking", "Adding"];
+    line.starts_with(' ') && words.iter().any(|word| line.trim_start().starts_with(word))
 }
 
 #[cfg(test)]
@@ -69,6 +113,16 @@ mod tests {
     #[test]
     fn placed_refuses_a_tier_without_a_place() {
         assert!(placed(DOCUMENT, &["crash"], "crash: 1 state\n").is_err());
+    }
+
+    #[test]
+    fn printed_in_takes_a_tier_s_lines_and_a_tier_s_section() {
+        let log = "== loom\n   Compiling a\nloom: m: 3\n== crash simulation\n    Finished x\nclass 1\ncrash: 1 distinct\n\
+                   == torture\nkill 7\nresidue: 0 hits\n   1.0 of  8 minutes: loom\nexit 0\n";
+        assert_eq!(printed_in(log, "loom"), "loom: m: 3\n");
+        assert_eq!(printed_in(log, "crash"), "class 1\ncrash: 1 distinct\n");
+        assert_eq!(printed_in(log, "residue"), "residue: 0 hits\n");
+        assert_eq!(printed_in(log, "matrix"), "");
     }
 
     #[test]
