@@ -179,7 +179,8 @@ fn get_of_an_event_that_was_seen_loads_the_newer_keyset_first() {
     assert_eq!(epoch(), before, "nothing was looked at yet");
     assert!(reader.get(first.id).unwrap().is_some());
     assert!(epoch() > before, "{} {before}", epoch());
-    assert_eq!(reader.stats().visible_mark, 2, "it did not look at the log");
+    // A newer keyset may lack a key that a shred destroyed: the log that says so was looked at with it.
+    assert_eq!(reader.stats().visible_mark, store.stats().visible_mark);
 }
 
 /// Reader threads of one read-only store, and opens of new ones, while a writer mints a key an event and rolls.
