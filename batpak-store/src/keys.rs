@@ -119,6 +119,12 @@ impl Keys {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// The epoch that a clean close may vouch for in both copies: none, 0, when one of them is not known to hold it. A copy whose sync
+    /// failed looks whole to whoever reads it next.
+    pub(crate) fn epoch_to_vouch_for(&self) -> u64 {
+        if self.with_keyset(Keyset::copies_good) { self.epoch() } else { 0 }
+    }
+
     pub(crate) fn publications(&self) -> u64 {
         self.publications.load(Ordering::Relaxed)
     }

@@ -154,7 +154,7 @@ impl Writer {
             // A drainer that panicked has poisoned the pipeline, which the sync below reports.
             drop(drainer.join());
         }
-        let keyset_epoch = self.keys.as_ref().map_or(0, |keys| keys.epoch());
+        let keyset_epoch = self.keys.as_ref().map_or(0, |keys| keys.epoch_to_vouch_for());
         self.pipeline.sync_all()?;
         self.pipeline.end(keyset_epoch)
     }

@@ -90,3 +90,32 @@ fn copy_that_was_healed_in_the_page_cache_only_is_healed_again() {
         assert_eq!(payloads(&next.open()), [b"1".to_vec()]);
     }
 }
+
+#[test]
+fn clean_close_does_not_vouch_for_a_copy_whose_sync_failed() {
+    let place = Place::memory();
+    let store = place.create();
+    let memory = place.memory.clone().unwrap();
+    let mut failed = false;
+    memory.fail(Box::new(move |call| {
+        let strikes = !failed && matches!(call.op, DiskOp::SyncData) && call.path.ends_with("keyset.b");
+        failed |= strikes;
+        strikes.then(|| io::ErrorKind::Other.into())
+    }));
+    // The first copy is the durable point, so the append goes on.
+    append(&store, "a", b"1");
+    store.close().unwrap();
+    let next = next_process(&place);
+    let copies = |place: &Place| Copy::BOTH.map(|copy| place.read(&place.dir().join(copy.file_name())));
+    let control = Place::on(next.memory.as_ref().unwrap().copy());
+    let [a, b] = copies(&control);
+    assert!(a == b, "the control: the page cache shows two whole copies");
+    control.memory.as_ref().unwrap().crash();
+    let [a, b] = copies(&control);
+    assert!(a != b, "and the disk has one");
+    drop(next.open());
+    next.memory.as_ref().unwrap().crash();
+    let [a, b] = copies(&next);
+    assert!(a == b, "both copies are on the disk");
+    assert_eq!(payloads(&next.open()), [b"1".to_vec()]);
+}
