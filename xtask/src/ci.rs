@@ -38,11 +38,11 @@ struct Tier {
 }
 
 const TIERS: [Tier; 5] = [
-    Tier { name: "build, lint, docs, tests", minutes_max: 20, run: base },
-    Tier { name: "loom", minutes_max: 8, run: |_| loom::run() },
-    Tier { name: "crash simulation", minutes_max: 9, run: |_| crash::run(&[]) },
-    Tier { name: "hostile bytes", minutes_max: 8, run: |_| hostile() },
-    Tier { name: "torture", minutes_max: 6, run: |_| torture::run(&[]) },
+    Tier { name: "build, lint, docs, tests", minutes_max: 25, run: base },
+    Tier { name: "loom", minutes_max: 10, run: |_| loom::run() },
+    Tier { name: "crash simulation", minutes_max: 16, run: |_| crash::run(&[]) },
+    Tier { name: "hostile bytes", minutes_max: 10, run: |_| hostile() },
+    Tier { name: "torture", minutes_max: 10, run: |_| torture::run(&[]) },
 ];
 
 /// Runs every tier.

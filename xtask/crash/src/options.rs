@@ -22,7 +22,7 @@ pub(crate) const CI: Breadth = Breadth { shots: 60, states: 24, inside: 5, round
 const LONG: Breadth = Breadth { shots: usize::MAX, states: 4096, inside: 2, rounds: 3, depth: 3 };
 
 /// Distinct states that a run must reach, those it stops at, and its minutes.
-const IN_CI: (u64, u64, u64) = (100_000, 105_000, 6);
+const IN_CI: (u64, u64, u64) = (100_000, 105_000, 12);
 const IN_LONG: (u64, u64, u64) = (10_000_000, 10_500_000, 600);
 
 /// What is to be done.
