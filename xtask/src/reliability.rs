@@ -12,7 +12,7 @@ const DOCUMENT: &str = "RELIABILITY.md";
 
 /// The tiers, each as it is called.
 const TIERS: [&[&str]; 7] =
-    [&["loom"], &["crash"], &["torture"], &["residue"], &["matrix"], &["property"], &["fuzz", "--seconds", "5"]];
+    [&["loom"], &["crash"], &["matrix"], &["property"], &["fuzz", "--seconds", "5"], &["torture"], &["residue"]];
 
 /// Takes the counts from what a run of `cargo xtask ci` that passed has printed.
 ///

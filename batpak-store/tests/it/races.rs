@@ -1,5 +1,7 @@
 //! Real threads: a key scope's first append beside its shred, many times.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use batpak_store::{AppendError, Durability, Granularity, Selector, Store, VerifyOptions};
 
 use crate::{
@@ -9,9 +11,39 @@ use crate::{
 
 const THREADS: u64 = 3;
 
+/// Who goes first; most rounds leave it to the scheduler, and some make sure that either order is met.
+#[derive(Clone, Copy, PartialEq)]
+enum Start {
+    /// All at once.
+    Race,
+    /// The shred begins when an append has returned.
+    AppendFirst,
+    /// The appends begin when the shred has returned.
+    ShredFirst,
+}
+
+impl Start {
+    fn of_round(n: u64) -> Self {
+        match n % 10 {
+            3 => Self::AppendFirst,
+            7 => Self::ShredFirst,
+            _ => Self::Race,
+        }
+    }
+}
+
+/// Waits for the other side.
+fn until(flag: &AtomicBool) {
+    while !flag.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+}
+
 /// One round: threads append first events of a fresh entity while it is shredded. Each acknowledged one reads as shredded, if its place
 /// is before the intent; none opens. Tells how many were acknowledged.
-fn round(store: &Store, entity: &str, spin: u64, granularity: Granularity) -> u64 {
+fn round(store: &Store, entity: &str, n: u64, granularity: Granularity) -> u64 {
+    let (start, spin) = (Start::of_round(n), n % 40 * 50);
+    let (appended, shredded) = (&AtomicBool::new(false), &AtomicBool::new(false));
     let selector = match granularity {
         Granularity::Coordinate => Selector::Coordinate(crate::kit::at(entity)),
         _ => Selector::Entity(entity.into()),
@@ -20,14 +52,23 @@ fn round(store: &Store, entity: &str, spin: u64, granularity: Granularity) -> u6
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 scope.spawn(move || {
+                    if start == Start::ShredFirst {
+                        until(shredded);
+                    }
                     for _ in 0..spin * thread {
                         std::hint::spin_loop();
                     }
-                    store.append(&event(entity, &thread.to_le_bytes()).durability(Durability::Buffered))
+                    let end = store.append(&event(entity, &thread.to_le_bytes()).durability(Durability::Buffered));
+                    appended.store(true, Ordering::Release);
+                    end
                 })
             })
             .collect();
+        if start == Start::AppendFirst {
+            until(appended);
+        }
         let shredding = store.shred(&[selector], 0, "").unwrap();
+        shredded.store(true, Ordering::Release);
         let ended = threads.into_iter().map(|thread| thread.join().unwrap());
         let mut acked = Vec::new();
         for end in ended {
@@ -54,7 +95,7 @@ fn first_append_of_a_key_scope_beside_its_shred_is_shredded_or_refused() {
             let config = place.config().granularity(granularity);
             let store = Store::create(place.dir(), config).unwrap();
             let rounds = if place.memory.is_some() { 300 } else { 40 };
-            let acked: u64 = (0..rounds).map(|n| round(&store, &format!("e{n}"), n % 40 * 50, granularity)).sum();
+            let acked: u64 = (0..rounds).map(|n| round(&store, &format!("e{n}"), n, granularity)).sum();
             sound(&store);
             store.close().unwrap();
             let store = place.open();
