@@ -86,7 +86,11 @@ fn placed(document: &str, tier: &[&str], printed: &str) -> Outcome<String> {
 
 /// Lines that say how a tier was run and not what it counted.
 fn is_noise(line: &str) -> bool {
-    line.trim().is_empty() || line.starts_with("$ ") || line.starts_with("test ") || line.starts_with("-- ") || is_build(line)
+    line.trim().is_empty()
+        || line.starts_with("$ ")
+        || line.starts_with("test ")
+        || line.starts_with("-- ")
+        || is_build(line)
 }
 
 /// Lines in which cargo says what it builds.
