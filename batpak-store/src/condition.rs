@@ -1,7 +1,9 @@
 //! Append conditions: an append goes through only while nothing has been added that its decision would have had to know.
 //!
 //! Invariant: a condition is decided under the commit lock, from the index alone, against everything that stands in the log or is placed
-//! before the event; the other events of its own batch do not count. The idea is that of the dynamic consistency boundary (dcb.events):
+//! before the event; the other events of its own batch do not count. It costs about a microsecond where one dimension is named; where
+//! several are, a step for each event of one of them behind the position that the caller has seen, under the commit lock: so callers say
+//! what they have seen. The idea is that of the dynamic consistency boundary (dcb.events):
 //! what must be consistent is named by a query, not by a stream.
 
 use batpak_format::EventKind;

@@ -1,7 +1,8 @@
 //! Finding the newest event that matches a query item, without reading the log.
 //!
-//! Invariant: exact. The walk is along the shortest list at hand, from the newest event back, and ends at the position the caller has
-//! seen: one step where a single dimension is named, else as many as events of that list stand between the two.
+//! Invariant: exact. The walk is along the lists of one dimension, from the newest event back, and ends at the position the caller has
+//! seen: one step where a single dimension is named, else as many as events of those lists stand between the two. The dimension is chosen
+//! by kind and not by length: tags, else entities, scopes, kinds.
 
 use batpak_format::EventKind;
 
