@@ -13,6 +13,7 @@ mod licences;
 mod loom;
 mod matrix;
 mod mutants;
+mod peers;
 mod property;
 mod random;
 mod release;
@@ -40,6 +41,9 @@ usage: cargo xtask <command>
   crash [--minutes N] [--long] [--seed CAMPAIGN] [--defects] | --seed RUN --replay
                             the store on a disk that loses, tears and reorders; and seeded defects
   matrix [--long]           every byte of every kind of file damaged, and what an open makes of it
+  peers [--goals] [--quick] [--rounds N] [--only CASE,..] [--adapters NAME,..] [--out FILE] | --from FILE
+                            the store and its peers side by side, interleaved, and PERFORMANCE.md from that;
+                            --goals measures only what the goals need, --from FILE nothing
   property [CASES]          the store against a plain list, over random operations; 5,000 cases unless told
   fuzz [--seconds N] [--target T]
                             the fuzz targets: the committed corpora, and N seconds of new inputs each
@@ -84,6 +88,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["crash", words @ ..] => crash::run(words),
         ["matrix"] => matrix::run(matrix::Effort::Ci),
         ["matrix", "--long"] => matrix::run(matrix::Effort::Long),
+        ["peers", words @ ..] => peers::run(words),
         ["property"] => property::run(property::CASES_CI),
         ["property", cases] => property::run(cases),
         ["fuzz", words @ ..] => fuzz::dispatch(words),
