@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -70,12 +71,14 @@ fn all_threads(request: &Request, log: &dyn EventLog, events: &Events) -> Outcom
     let share = request.events / request.threads as u64;
     let begun = Instant::now();
     if request.threads == 1 {
-        let latencies = one_thread(request, log, events, 0, share)?;
+        let latencies = one_thread(request, log, events, (0, 0..share))?;
         return Ok((begun.elapsed(), latencies));
     }
     let parts: Vec<Outcome<Latencies>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..request.threads as u64)
-            .map(|thread| scope.spawn(move || one_thread(request, log, events, thread * share, share)))
+            .map(|thread| {
+                scope.spawn(move || one_thread(request, log, events, (thread, thread * share..(thread + 1) * share)))
+            })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into()))).collect()
     });
@@ -87,13 +90,35 @@ fn all_threads(request: &Request, log: &dyn EventLog, events: &Events) -> Outcom
     Ok((took, all))
 }
 
-fn one_thread(request: &Request, log: &dyn EventLog, events: &Events, from: u64, count: u64) -> Outcome<Latencies> {
+/// Which entities a thread appends to: none that another thread has, as long as there are enough.
+struct Turns {
+    thread: u64,
+    threads: u64,
+    entities: u64,
+}
+
+impl Turns {
+    fn of(&self, n: u64, events: &Events) -> u64 {
+        if self.threads == 1 || self.entities == 0 {
+            return events.item(n).0;
+        }
+        (self.thread + self.threads * (n % (self.entities / self.threads).max(1))) % self.entities
+    }
+}
+
+fn one_thread(
+    request: &Request,
+    log: &dyn EventLog,
+    events: &Events,
+    (thread, numbers): (u64, Range<u64>),
+) -> Outcome<Latencies> {
+    let turns = Turns { thread, threads: request.threads as u64, entities: request.entities };
     let mut latencies = Latencies::new()?;
     let timed = timed(request);
     if request.batch > 1 {
         let (mut items, mut made) = (Vec::with_capacity(request.batch), Vec::with_capacity(request.batch));
-        for batch in 0..count / request.batch as u64 {
-            let (start, entity) = (from + batch * request.batch as u64, events.item(batch).0);
+        for batch in 0..(numbers.end - numbers.start) / request.batch as u64 {
+            let (start, entity) = (numbers.start + batch * request.batch as u64, turns.of(batch, events));
             items.clear();
             items.extend((0..request.batch as u64).map(|n| -> Item<'_> { (entity, events.item(start + n).1) }));
             made.clear();
@@ -102,15 +127,15 @@ fn one_thread(request: &Request, log: &dyn EventLog, events: &Events, from: u64,
             latencies.add(begun.elapsed());
         }
     } else if timed {
-        for n in from..from + count {
-            let item = events.item(n);
+        for n in numbers {
+            let item = (turns.of(n, events), events.item(n).1);
             let begun = Instant::now();
             log.append(item)?;
             latencies.add(begun.elapsed());
         }
     } else {
-        for n in from..from + count {
-            log.append(events.item(n))?;
+        for n in numbers {
+            log.append((turns.of(n, events), events.item(n).1))?;
         }
     }
     Ok(latencies)

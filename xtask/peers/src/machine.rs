@@ -83,7 +83,7 @@ pub(crate) fn disk(request: &Request) -> Outcome<Report> {
         "growing" => {}
         "written" => {
             let zeros = vec![0; 1 << 20];
-            for piece in 0..=request.events * request.payload as u64 >> 20 {
+            for piece in 0..=(request.events * request.payload as u64) >> 20 {
                 file.write_all_at(&zeros, piece << 20)?;
             }
         }

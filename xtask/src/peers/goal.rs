@@ -30,8 +30,8 @@ pub(super) struct Goal {
 pub(super) enum Standing {
     Met,
     Missed,
-    /// Fewer pairs than make a ratio.
-    FewPairs,
+    /// Fewer rounds than make a median.
+    FewRounds,
     NotMeasured,
 }
 
@@ -51,10 +51,10 @@ impl Goal {
             Bound::AtLeast(bound) => found.median >= bound,
             Bound::AtMost(bound) => found.median <= bound,
         };
-        // What is counted, like bytes on disk, is the same in each round.
-        let few = (found.count as u32) < PAIRS && self.under.is_some();
+        // A folder is filled once: bytes on disk are the same each time.
+        let few = (found.count as u32) < PAIRS && !self.over.case.starts_with("fill/");
         match (few, reached) {
-            (true, _) => Standing::FewPairs,
+            (true, _) => Standing::FewRounds,
             (false, true) => Standing::Met,
             (false, false) => Standing::Missed,
         }
@@ -82,7 +82,7 @@ mod tests {
         };
         assert_eq!(standing(15, 0.98), Standing::Met);
         assert_eq!(standing(15, 0.96), Standing::Missed);
-        assert_eq!(standing(14, 0.98), Standing::FewPairs);
+        assert_eq!(standing(14, 0.98), Standing::FewRounds);
         assert_eq!(standing(0, 0.0), Standing::NotMeasured);
     }
 }

@@ -30,9 +30,9 @@ pub(super) struct Series {
 }
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 420.0;
+const HEIGHT: f64 = 430.0;
 const LEFT: f64 = 74.0;
-const TOP: f64 = 44.0;
+const TOP: f64 = 54.0;
 const PLOT_WIDTH: f64 = 440.0;
 const PLOT_HEIGHT: f64 = 310.0;
 const LEGEND_AT: f64 = LEFT + PLOT_WIDTH + 18.0;
@@ -167,6 +167,6 @@ mod tests {
         let svg = lines("title", &axis, &axis, &[series]);
         assert!(svg.contains("a &lt; b") && svg.contains("s &amp; t"));
         assert_eq!(svg.matches("<circle").count(), 2);
-        assert!(svg.contains("points=\"74.0,354.0 294.0,44.0\""));
+        assert!(svg.contains("points=\"74.0,364.0 294.0,54.0\""));
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn goals(results: &Results, reason: impl Fn(&str) -> Option<String>) 
         let word = match standing {
             Standing::Met => "met",
             Standing::Missed => "**missed**",
-            Standing::FewPairs => "few pairs",
+            Standing::FewRounds => "few rounds",
             Standing::NotMeasured => "not measured",
         };
         let why = if standing == Standing::Missed { reason(&goal.number).unwrap_or_default() } else { String::new() };
