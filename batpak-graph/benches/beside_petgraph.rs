@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use batpak_format::EventId;
 use batpak_graph::{Graph, Node};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use petgraph::Direction;
 use petgraph::algo::{DfsSpace, has_path_connecting, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -78,11 +78,13 @@ fn all(criterion: &mut Criterion) {
         agree(&graph, &own, &other_graph, &theirs);
 
         let mut group = criterion.benchmark_group("build");
+        group.throughput(Throughput::Elements(u64::from(len)));
         group.bench_function(BenchmarkId::new("batpak", len), |b| b.iter(|| Graph::build(&log)));
         group.bench_function(BenchmarkId::new("petgraph", len), |b| b.iter(|| other(&log)));
         group.finish();
 
         let mut group = criterion.benchmark_group("is_ancestor");
+        group.throughput(Throughput::Elements(1));
         let mut own_pairs = own.iter().cycle();
         group.bench_function(BenchmarkId::new("batpak", len), |b| {
             b.iter(|| own_pairs.next().map(|&(a, b)| black_box(graph.is_ancestor(a, b))));
@@ -95,6 +97,7 @@ fn all(criterion: &mut Criterion) {
         group.finish();
 
         let mut group = criterion.benchmark_group("common_ancestors");
+        group.throughput(Throughput::Elements(1));
         group.bench_function(BenchmarkId::new("batpak", len), |b| {
             b.iter(|| own_pairs.next().map(|&(a, b)| graph.common_ancestors(a, b)));
         });
@@ -104,6 +107,7 @@ fn all(criterion: &mut Criterion) {
         group.finish();
 
         let mut group = criterion.benchmark_group("order");
+        group.throughput(Throughput::Elements(u64::from(len)));
         group.bench_function(BenchmarkId::new("batpak", len), |b| {
             b.iter(|| graph.order().map(|node| graph.event(node).position()).fold(0, |sum, at| sum ^ at));
         });

@@ -1,4 +1,4 @@
-//! What keys cost as their number grows: the append that mints, shreds of one and of 10,000 key scopes, and an open.
+//! What many keys cost: shreds of one and of 10,000 key scopes, and an open.
 //!
 //! `cargo bench -p batpak-store --bench keys`; the number of key scopes of the large store is set by `BATPAK_BENCH_SCOPES`, 1,000,000 if
 //! it is not. The stores stand on the real disk, in the system's directory for temporary files; set `TMPDIR` to measure another one.
@@ -32,9 +32,9 @@ fn event(entity: &str) -> NewEvent<'static> {
     NewEvent::new(Coordinate::new(entity, "bench").unwrap(), EventKind::new(1, 1).unwrap(), &[7; 256])
 }
 
-/// Appends one event to each of the next entities.
-fn fill(store: &Store, from: u64, to: u64) {
-    for start in (from..to).step_by(BATCH as usize) {
+/// Appends one event to each of so many entities.
+fn fill(store: &Store, to: u64) {
+    for start in (0..to).step_by(BATCH as usize) {
         let events: Vec<_> = (start..to.min(start + BATCH)).map(|n| event(&entity(n))).collect();
         store.append_batch(&events).unwrap();
     }
@@ -44,27 +44,12 @@ fn keys(c: &mut Criterion) {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("store");
     let store = Store::create(&dir, config(scratch.path())).unwrap();
-    let next = Cell::new(0);
-    let mut group = c.benchmark_group("append to a new key scope, buffered, 256 B");
-    group.throughput(Throughput::Elements(1));
-    for before in [0, 1000, scopes()] {
-        fill(&store, next.get(), before);
-        next.set(next.get().max(before));
-        group.bench_function(BenchmarkId::new("scopes before", before), |b| {
-            b.iter(|| {
-                store.append(&event(&entity(next.replace(next.get() + 1)))).unwrap();
-            });
-        });
-        group.bench_function(BenchmarkId::new("the same append under one key, scopes before", before), |b| {
-            b.iter(|| store.append(&event("entity-one")).unwrap());
-        });
-    }
-    group.finish();
+    fill(&store, scopes());
     shreds(c, &store);
     store.close().unwrap();
     let mut group = c.benchmark_group("open");
-    group.sample_size(10);
-    group.bench_function(BenchmarkId::new("after a clean close, key scopes", next.get()), |b| {
+    group.sample_size(10).throughput(Throughput::Elements(1));
+    group.bench_function(BenchmarkId::new("after a clean close, key scopes", scopes()), |b| {
         b.iter(|| Store::open_read_only(&dir, config(scratch.path())).unwrap());
     });
     group.finish();

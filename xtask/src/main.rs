@@ -3,6 +3,7 @@
 //! No task reaches the network by itself; what cargo fetches is what the lock file names.
 
 mod api;
+mod bench;
 mod ci;
 mod command;
 mod crash;
@@ -41,6 +42,7 @@ usage: cargo xtask <command>
   crash [--minutes N] [--long] [--seed CAMPAIGN] [--defects] | --seed RUN --replay
                             the store on a disk that loses, tears and reorders; and seeded defects
   matrix [--long]           every byte of every kind of file damaged, and what an open makes of it
+  bench [--quick]           every bench of every library; with --quick in minutes
   peers [--goals] [--quick] [--rounds N] [--only CASE,..] [--adapters NAME,..] [--out FILE] | --from FILE
                             the store and its peers side by side, interleaved, and PERFORMANCE.md from that;
                             --goals measures only what the goals need, --from FILE nothing
@@ -100,6 +102,8 @@ fn dispatch(words: &[&str]) -> Outcome {
         }
         ["api"] => api::compare(),
         ["api", "--bless"] => api::bless(),
+        ["bench"] => bench::run(bench::Effort::Whole),
+        ["bench", "--quick"] => bench::run(bench::Effort::Quick),
         ["graph-oracle", words @ ..] => graph_oracle::run(words),
         ["graph-page"] => graph_page::run(graph_page::Absent::Skip),
         ["graph-page", "--require"] => graph_page::run(graph_page::Absent::Fail),

@@ -3,6 +3,7 @@
 //! Each rule is one function from the tree to its violations, and each has a test in which it
 //! finds a planted one.
 
+mod benches;
 mod fenced;
 mod floors;
 mod imports;
@@ -47,7 +48,9 @@ impl fmt::Display for Violation {
 
 type Rule = fn(&Tree) -> Vec<Violation>;
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 19] = [
+    benches::groups_set_throughput,
+    benches::libraries_have_benches,
     fenced::made_in_fence_only,
     fenced::fields_are_private,
     imports::files_in_disk_only,

@@ -29,6 +29,17 @@ pub(crate) struct Package {
     pub(crate) source: Option<String>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// What cargo builds of a package: a library, a program, a test, a bench.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) kind: Vec<String>,
+    /// Features that it is not built without.
+    #[serde(default, rename = "required-features")]
+    pub(crate) required_features: Vec<String>,
 }
 
 /// One line of a manifest's dependency tables.
@@ -104,6 +115,7 @@ impl Package {
             source: None,
             dependencies,
             features: BTreeMap::new(),
+            targets: Vec::new(),
         }
     }
 }
