@@ -43,9 +43,9 @@ usage: cargo xtask <command>
                             the store on a disk that loses, tears and reorders; and seeded defects
   matrix [--long]           every byte of every kind of file damaged, and what an open makes of it
   bench [--quick]           every bench of every library; with --quick in minutes
-  peers [--goals] [--quick] [--rounds N] [--only CASE,..] [--adapters NAME,..] [--out FILE] | --from FILE
+  peers [--goals] [--quick] [--rounds N] [--only CASE,..] [--adapters NAME,..] [--out FILE] | --from FILE | --check
                             the store and its peers side by side, interleaved, and PERFORMANCE.md from that;
-                            --goals measures only what the goals need, --from FILE nothing
+                            --goals measures only what the goals need, --from FILE nothing; --check lints
   property [CASES]          the store against a plain list, over random operations; 5,000 cases unless told
   fuzz [--seconds N] [--target T]
                             the fuzz targets: the committed corpora, and N seconds of new inputs each

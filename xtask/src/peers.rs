@@ -21,6 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::command::{self, cargo};
 use crate::{Outcome, workspace};
 use case::Effort;
 use results::{Line, Results};
@@ -28,7 +29,7 @@ use run::{Places, Plan};
 
 const USAGE: &str =
     "usage: cargo xtask peers [--goals] [--quick] [--rounds N] [--only CASE,..] [--adapters NAME,..] [--out FILE]
-       cargo xtask peers --from FILE";
+       cargo xtask peers --from FILE | --check";
 
 /// In a quick run counts of events are divided by this, and so many rounds are made.
 const QUICK: (u64, u32) = (20, 2);
@@ -51,6 +52,9 @@ struct Asked {
 ///
 /// When the words are not understood, the program does not build, or a file fails. An adapter that fails is shown as one that fails.
 pub(crate) fn run(words: &[&str]) -> Outcome {
+    if words == ["--check"] {
+        return check();
+    }
     let asked = asked(words)?;
     let root = workspace::members()?.workspace_root;
     if let Some(results) = &asked.from {
@@ -67,6 +71,25 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     run::run(&plan(&asked), &places)?;
     println!("peers: measured in {}, kept in {}", run::minutes(begun.elapsed()), places.results.display());
     render(&root, &places.results)
+}
+
+/// Formats and lints the program that measures, which stands outside the workspace.
+///
+/// # Errors
+///
+/// When it is not formatted or has lints.
+pub(crate) fn check() -> Outcome {
+    let root = workspace::members()?.workspace_root;
+    let manifest = root.join("xtask/peers/Cargo.toml");
+    for words in [&["fmt", "--check"][..], &["clippy", "--quiet", "--release", "--all-targets"]] {
+        let mut command = cargo(words.iter().copied());
+        command.arg("--manifest-path").arg(&manifest).env("CARGO_TARGET_DIR", root.join("target/peers"));
+        if words.contains(&"clippy") {
+            command.args(["--", "-D", "warnings"]);
+        }
+        command::run(command)?;
+    }
+    Ok(())
 }
 
 fn plan(asked: &Asked) -> Plan {

@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::Outcome;
 use crate::workspace::{self, Workspace};
-use crate::{api, ci};
+use crate::{api, ci, peers};
 
 /// Runs `ci` and then the checks of a release.
 ///
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Outcome {
     golden::unchanged(&workspace)?;
     ci::run(&ci::Tests::Run)?;
     api::compare()?;
+    peers::check()?;
     consumer::compile_all(&workspace)
 }
 

@@ -106,6 +106,8 @@ impl Turns {
     }
 }
 
+/// A function of its own in the program, so that a profile can be taken of it alone.
+#[inline(never)]
 fn one_thread(
     request: &Request,
     log: &dyn EventLog,

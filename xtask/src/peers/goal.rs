@@ -51,8 +51,9 @@ impl Goal {
             Bound::AtLeast(bound) => found.median >= bound,
             Bound::AtMost(bound) => found.median <= bound,
         };
-        // A folder is filled once: bytes on disk are the same each time.
-        let few = (found.count as u32) < PAIRS && !self.over.case.starts_with("fill/");
+        // A folder is filled once, system calls are counted once: they are the same each time.
+        let is_count = ["fill/", "calls/"].iter().any(|counted| self.over.case.starts_with(counted));
+        let few = (found.count as u32) < PAIRS && !is_count;
         match (few, reached) {
             (true, _) => Standing::FewRounds,
             (false, true) => Standing::Met,

@@ -89,11 +89,11 @@ fn p4() -> Numbered {
             goals = goals.rates(&what, (&case, adapter), (&floor, "floor"), least);
         }
     }
-    for (value, what, most) in [
-        ("writes_per_event", "buffered, 256 B, sealed: writing calls an append", 1.02),
-        ("switches_per_event", "buffered, 256 B, sealed: context switches an append", 0.01),
+    for (case, value, what, most) in [
+        ("calls/buffered", "calls_per_event", "buffered, 256 B, sealed: system calls an append", 1.05),
+        ("append/buffered/256/1", "switches_per_event", "buffered, 256 B, sealed: context switches an append", 0.01),
     ] {
-        goals = goals.add(what, Side::new("append/buffered/256/1", "batpak", value), None, Bound::AtMost(most), "");
+        goals = goals.add(what, Side::new(case, "batpak", value), None, Bound::AtMost(most), "");
     }
     goals
 }

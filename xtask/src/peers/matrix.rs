@@ -3,6 +3,7 @@
 //! Invariant: the cases of a group are measured in turn, round by round; a group's folders are filled before it and removed after it.
 
 use super::case::{Case, Folder};
+use super::run::TRACED;
 
 /// Cases that share folders and rounds.
 #[derive(Debug)]
@@ -79,7 +80,11 @@ const MILLION: u64 = 1_000_000;
 /// All that goals need.
 pub(super) fn goals() -> Vec<Group> {
     vec![
-        Group { name: "appends", cases: [synced(), batches(), unsynced(), mints(), stalls()].concat(), rounds: PAIRS },
+        Group {
+            name: "appends",
+            cases: [synced(), batches(), unsynced(), mints(), stalls(), calls()].concat(),
+            rounds: PAIRS,
+        },
         Group { name: "reads, 1 M events of 256 B", cases: reads(folder(MILLION, 16)), rounds: PAIRS },
         Group { name: "reads, 100 k events of 4 KiB", cases: reads(LARGE), rounds: PAIRS },
         Group { name: "open and shred, 1 M events", cases: opens(MILLION), rounds: PAIRS },
@@ -172,6 +177,15 @@ fn mints() -> Vec<Case> {
         .into_iter()
         .flat_map(|(durability, events)| ["entity", "one"].map(|keys| mint(durability, keys, events)))
         .collect()
+}
+
+/// How many system calls an append takes, those of start and end shared by all; the same each time.
+fn calls() -> Vec<Case> {
+    let case = |durability: &str, adapters: &[&'static str]| {
+        let case = append(durability, 256, 1, if durability == "synced" { 2000 } else { 20_000 }, adapters);
+        Case { name: format!("calls/{durability}"), ..case.with(TRACED, true).at_most(1) }
+    };
+    vec![case("buffered", &["floor", "batpak"]), case("deferred", &["batpak"]), case("synced", &["floor", "batpak"])]
 }
 
 /// Buffered appends while segments roll and a reader replays.

@@ -2,6 +2,7 @@
 //!
 //! Invariants: one process a measurement, and nothing to be written back from the one before; folders of a group are removed after it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ use crate::command::{self, call, cargo};
 
 /// A measurement may take so many seconds.
 const SECONDS_MAX: &str = "600";
+
+/// The parameter of a case whose system calls are counted by strace.
+pub(super) const TRACED: &str = "traced";
 
 /// What is run, and how.
 #[derive(Debug)]
@@ -125,7 +129,7 @@ fn measured(plan: &Plan, places: &Places, case: &Case, adapter: &str, (run, roun
         case: case.name.clone(),
         adapter: adapter.to_owned(),
         request: request.clone(),
-        values: Default::default(),
+        values: BTreeMap::new(),
         error: None,
     };
     match values(places, &request) {
@@ -135,17 +139,34 @@ fn measured(plan: &Plan, places: &Places, case: &Case, adapter: &str, (run, roun
     line
 }
 
-fn values(places: &Places, request: &Value) -> Outcome<std::collections::BTreeMap<String, f64>> {
+fn values(places: &Places, request: &Value) -> Outcome<BTreeMap<String, f64>> {
     // What was written before is on the disk before the clock starts.
     call("sync", []).status()?;
+    let mut request = request.clone();
+    let traced = request.as_object_mut().and_then(|fields| fields.remove(TRACED));
     let mut command = Command::new("timeout");
-    command.arg(SECONDS_MAX).arg(&places.program).arg(request.to_string());
-    let said = command.output()?;
-    if !said.status.success() {
-        let why = String::from_utf8_lossy(&said.stderr);
-        return Err(why.lines().last().unwrap_or("it took too long").to_owned().into());
+    command.arg(SECONDS_MAX);
+    if traced.is_some() {
+        command.args(["strace", "-f", "-c", "-U", "calls,name"]);
     }
-    Ok(serde_json::from_slice(&said.stdout)?)
+    let said = command.arg(&places.program).arg(request.to_string()).output()?;
+    let aside = String::from_utf8_lossy(&said.stderr);
+    if !said.status.success() {
+        return Err(aside.lines().last().unwrap_or("it took too long").to_owned().into());
+    }
+    let mut values: BTreeMap<String, f64> = serde_json::from_slice(&said.stdout)?;
+    if traced.is_some() {
+        let events = request.get("events").and_then(Value::as_f64).ok_or("a traced request says how many events")?;
+        // Times under a trace are of no use.
+        values = BTreeMap::from([("calls_per_event".to_owned(), calls(&aside).ok_or("strace has no total")? / events)]);
+    }
+    Ok(values)
+}
+
+/// The total of all system calls in what strace prints.
+fn calls(summary: &str) -> Option<f64> {
+    let total = summary.lines().find(|line| line.trim_end().ends_with(" total"))?;
+    total.split_whitespace().next()?.parse().ok()
 }
 
 impl Plan {
@@ -172,6 +193,13 @@ pub(super) fn minutes(took: Duration) -> String {
 mod tests {
     use super::*;
     use crate::peers::matrix;
+
+    #[test]
+    fn calls_takes_the_total_of_the_summary() {
+        let summary = "    calls syscall\n--------- ----------------\n     2009 pwrite64\n--------- ----------------\n     8437 total\n";
+        assert_eq!(calls(summary), Some(8437.0));
+        assert_eq!(calls("strace: not traced"), None);
+    }
 
     #[test]
     fn chosen_keeps_the_cases_and_adapters_that_were_named() {
