@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::command::{self, cargo};
+use crate::command;
 use crate::{Outcome, workspace};
 use case::Effort;
 use results::{Line, Results};
@@ -80,10 +80,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
 /// When it is not formatted or has lints.
 pub(crate) fn check() -> Outcome {
     let root = workspace::members()?.workspace_root;
-    let manifest = root.join("xtask/peers/Cargo.toml");
     for words in [&["fmt", "--check"][..], &["clippy", "--quiet", "--release", "--all-targets"]] {
-        let mut command = cargo(words.iter().copied());
-        command.arg("--manifest-path").arg(&manifest).env("CARGO_TARGET_DIR", root.join("target/peers"));
+        let mut command = run::outside(words, &root);
         if words.contains(&"clippy") {
             command.args(["--", "-D", "warnings"]);
         }

@@ -3,6 +3,7 @@
 //! Invariants: one process a measurement, and nothing to be written back from the one before; folders of a group are removed after it.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -64,10 +65,22 @@ impl Places {
 ///
 /// When it does not build.
 pub(super) fn build(places: &Places) -> Outcome {
+    command::run(outside(&["build", "--quiet", "--release"], &places.root))
+}
+
+/// A call of cargo for the package of that program, into a folder of its own, so that builds of the workspace do not undo it.
+pub(super) fn outside(words: &[&str], root: &Path) -> Command {
     // Its lock file pins what it names; a new dependency of a library is added to it by the build.
-    let mut command = cargo(["build", "--quiet", "--release", "--manifest-path"]);
-    command.arg(places.root.join("xtask/peers/Cargo.toml")).env("CARGO_TARGET_DIR", places.root.join("target/peers"));
-    command::run(command)
+    let mut command = cargo(words.iter().copied());
+    command.arg("--manifest-path").arg(root.join("xtask/peers/Cargo.toml"));
+    command.env("CARGO_TARGET_DIR", root.join("target/peers"));
+    // What cargo says of this task's own package would make build scripts run again that look at it.
+    for (name, _) in
+        env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST"))
+    {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Runs all groups; adds their lines to the file of results.
