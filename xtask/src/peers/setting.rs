@@ -44,15 +44,15 @@ fn machine() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let load = read("/proc/loadavg");
     let said = |program: &str, words: &[&str]| output(call(program, words.iter().copied())).unwrap_or_default();
-    let files = said("stat", &["--file-system", "--format=%T", "."]);
+    let files = said("df", &["--output=fstype", "."]);
     let rustc = said("rustc", &["--version"]);
     let commit = said("git", &["rev-parse", "--short=10", "HEAD"]);
     format!(
         "{cores} cores of {}, {} GiB, {}, Linux {}, {}, thin LTO, no target-cpu; load {} when the run began; commit {}.",
         model.map_or("an unknown processor", |(_, model)| model.trim()),
         memory.unwrap_or_default() >> 20,
-        files.trim(),
-        kernel.trim(),
+        files.lines().last().unwrap_or_default().trim(),
+        kernel.split('-').next().unwrap_or_default().trim(),
         rustc.split(" (").next().unwrap_or_default().trim(),
         load.split(' ').next().unwrap_or_default(),
         commit.trim(),
