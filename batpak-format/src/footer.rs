@@ -26,13 +26,13 @@ const _: () = assert!(FOOTER_TRAILER_LEN == 32 && FOOTER_ROW_LEN == 20);
 /// Makes a footer.
 #[derive(Debug, Default)]
 pub struct FooterBuilder {
-    rows: Vec<Row>,
+    rows: Vec<FooterRow>,
     bytes: Vec<u8>,
 }
 
-/// One row of the section table.
-#[derive(Clone, Copy, Debug)]
-struct Row {
+/// One row of the section table: what a section holds, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FooterRow {
     tag: u16,
     version: u16,
     flags: u32,
@@ -40,6 +40,14 @@ struct Row {
     offset: u32,
     len: u32,
     check: u32,
+}
+
+/// The section table of a footer, checked, without its sections: those are checked one by one when they are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FooterTable {
+    log_len: u64,
+    len: u32,
+    rows: Vec<FooterRow>,
 }
 
 impl FooterBuilder {
@@ -73,7 +81,7 @@ impl FooterBuilder {
         let bound = |len: usize| u32::try_from(len).expect("the sections of a footer are below 4 GiB");
         let (offset, len) = (bound(self.bytes.len()), bound(bytes.len()));
         bound(self.bytes.len() + bytes.len());
-        self.rows.push(Row { tag, version, flags, offset, len, check: crc32fast::hash(bytes) });
+        self.rows.push(FooterRow { tag, version, flags, offset, len, check: crc32fast::hash(bytes) });
         self.bytes.extend_from_slice(bytes);
         self
     }
@@ -150,14 +158,13 @@ struct Trailer {
     zero: u16,
 }
 
-impl Footer {
-    /// Finds the footer in the last bytes of a segment file of `file_len` bytes; none when no trailer stands there.
+impl FooterTable {
+    /// Finds the footer in the last bytes of a file of `file_len` bytes; none when no trailer stands there.
+    ///
+    /// Only the table and the trailer are looked at: [`FooterRow::is_whole`] checks a section.
     ///
     /// # Errors
-    /// [`FooterError::TailTooShort`] when more of the file's end is needed, at most the footer itself. When a trailer
-    /// stands there: [`FooterError::UnknownVersion`] and [`FooterError::UnknownRequiredSection`] for a footer of a
-    /// later version, [`FooterError::Length`], [`FooterError::Check`], [`FooterError::DuplicateSection`] and
-    /// [`FooterError::NotCanonical`] for one that is not whole.
+    /// As [`Footer::decode_tail`].
     pub fn decode_tail(file_tail: &[u8], file_len: u64) -> Result<Option<Self>, FooterError> {
         let Some(trailer) = file_tail.last_chunk::<FOOTER_TRAILER_LEN>() else {
             let needed = FOOTER_TRAILER_LEN as u64;
@@ -193,22 +200,90 @@ impl Footer {
         if trailer.zero != 0 {
             return Err(FooterError::NotCanonical);
         }
-        let mut rows = Reader::new(covered);
-        let mut left = Reader::new(bytes);
-        let mut sections: Vec<Section> = Vec::with_capacity(trailer.sections);
+        let mut reader = Reader::new(covered);
+        let mut end = 0_usize;
+        let mut rows: Vec<FooterRow> = Vec::with_capacity(trailer.sections);
         for _ in 0..trailer.sections {
-            let row = Row::read(&mut rows).map_err(|_| FooterError::Length)?;
-            if sections.iter().any(|section| section.tag == row.tag) {
+            let row = FooterRow::read(&mut reader).map_err(|_| FooterError::Length)?;
+            if rows.iter().any(|other| other.tag == row.tag) {
                 return Err(FooterError::DuplicateSection { tag: row.tag });
             }
+            if row.flags & SECTION_REQUIRED != 0 && row.tag != SECTION_SUMMARY {
+                return Err(FooterError::UnknownRequiredSection { tag: row.tag });
+            }
             // Sections stand one behind the other, so that together they are never longer than the footer.
-            if row.offset as usize != bytes.len() - left.remaining() {
+            if row.offset as usize != end || row.flags & !SECTION_REQUIRED != 0 {
                 return Err(FooterError::NotCanonical);
             }
-            sections.push(row.section(&mut left)?);
+            end = end.checked_add(row.len as usize).filter(|end| *end <= bytes.len()).ok_or(FooterError::Length)?;
+            rows.push(row);
         }
-        left.finish().map_err(|_| FooterError::NotCanonical)?;
-        Ok(Self { log_len: trailer.log_len, len: trailer.footer_len, sections })
+        if end != bytes.len() {
+            return Err(FooterError::NotCanonical);
+        }
+        Ok(Self { log_len: trailer.log_len, len: trailer.footer_len, rows })
+    }
+
+    /// Returns where the segment's frames end, which is where the footer begins.
+    #[must_use]
+    pub const fn log_len(&self) -> u64 {
+        self.log_len
+    }
+
+    /// Returns the footer's length in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a footer is never empty")]
+    pub const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Returns a section's row by its tag.
+    #[must_use]
+    pub fn row(&self, tag: u16) -> Option<&FooterRow> {
+        self.rows.iter().find(|row| row.tag == tag)
+    }
+}
+
+impl FooterRow {
+    /// Returns the version of the section's layout.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// Returns the section's bytes out of those of its whole footer; empty when they are another's.
+    #[must_use]
+    pub fn bytes<'f>(&self, footer: &'f [u8]) -> &'f [u8] {
+        let start = self.offset as usize;
+        start.checked_add(self.len as usize).and_then(|end| footer.get(start..end)).unwrap_or_default()
+    }
+
+    /// Says whether the section's bytes are those that were written.
+    #[must_use]
+    pub fn is_whole(&self, footer: &[u8]) -> bool {
+        let bytes = self.bytes(footer);
+        bytes.len() == self.len as usize && crc32fast::hash(bytes) == self.check
+    }
+}
+
+impl Footer {
+    /// Finds the footer in the last bytes of a segment file of `file_len` bytes; none when no trailer stands there.
+    ///
+    /// # Errors
+    /// [`FooterError::TailTooShort`] when more of the file's end is needed, at most the footer itself. When a trailer
+    /// stands there: [`FooterError::UnknownVersion`] and [`FooterError::UnknownRequiredSection`] for a footer of a
+    /// later version, [`FooterError::Length`], [`FooterError::Check`], [`FooterError::DuplicateSection`] and
+    /// [`FooterError::NotCanonical`] for one that is not whole.
+    pub fn decode_tail(file_tail: &[u8], file_len: u64) -> Result<Option<Self>, FooterError> {
+        let Some(table) = FooterTable::decode_tail(file_tail, file_len)? else { return Ok(None) };
+        let start = file_tail.len().saturating_sub(table.len as usize);
+        let footer = file_tail.get(start..).unwrap_or_default();
+        let section = |row: &FooterRow| {
+            let whole = row.is_whole(footer).then(|| row.bytes(footer).to_vec());
+            Ok(Section { tag: row.tag, version: row.version, bytes: whole.ok_or(FooterError::Check)? })
+        };
+        let sections = table.rows.iter().map(section).collect::<Result<_, _>>()?;
+        Ok(Some(Self { log_len: table.log_len, len: table.len, sections }))
     }
 
     /// Returns where the segment's frames end, which is where the footer begins.
@@ -250,7 +325,7 @@ impl Trailer {
     }
 }
 
-impl Row {
+impl FooterRow {
     fn read(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             tag: reader.u16()?,
@@ -260,20 +335,5 @@ impl Row {
             len: reader.u32()?,
             check: reader.u32()?,
         })
-    }
-
-    /// Takes the row's section off the sections that are left.
-    fn section(self, left: &mut Reader<'_>) -> Result<Section, FooterError> {
-        if self.flags & SECTION_REQUIRED != 0 && self.tag != SECTION_SUMMARY {
-            return Err(FooterError::UnknownRequiredSection { tag: self.tag });
-        }
-        if self.flags & !SECTION_REQUIRED != 0 {
-            return Err(FooterError::NotCanonical);
-        }
-        let bytes = left.bytes(self.len as usize).map_err(|_| FooterError::Length)?;
-        if crc32fast::hash(bytes) != self.check {
-            return Err(FooterError::Check);
-        }
-        Ok(Section { tag: self.tag, version: self.version, bytes: bytes.to_vec() })
     }
 }

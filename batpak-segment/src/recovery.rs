@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use batpak_format::{ChainHash, Frame, FrameError, SegmentSummary, StoreId};
+use batpak_format::{ChainHash, Frame, FrameError, SegmentHeader, SegmentSummary, StoreId};
 
 use crate::disk::Disk;
 use crate::error::RecoveryError;
@@ -45,6 +45,52 @@ pub struct RecoveredFrame<'a> {
     pub len: u32,
     /// The frame, checked.
     pub frame: &'a Frame<'a>,
+}
+
+/// How much of a segment is known without reading its frames, from its beginning on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "who knows the frames knows where they end")]
+pub struct Known {
+    /// Where the frames that are known end, in bytes from the start of the segment's file.
+    pub end: u64,
+    /// The position behind the last of them.
+    pub next_position: u64,
+    /// The chain hash of the last of them.
+    pub chain_hash: ChainHash,
+}
+
+/// What a recovery shows the log to.
+pub trait LogVisitor {
+    /// Why a visit fails.
+    type Error;
+
+    /// Says, before the frames of a segment with a whole footer are read, how many of them need not be, since it knows them: they
+    /// were durable when the footer was written, and are not shown.
+    ///
+    /// # Errors
+    /// The visitor's own, which end the recovery.
+    fn known(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Result<Option<Known>, Self::Error>;
+
+    /// Takes a frame that stays in the log; they come in the order of positions.
+    ///
+    /// # Errors
+    /// The visitor's own, which end the recovery.
+    fn frame(&mut self, frame: RecoveredFrame<'_>) -> Result<(), Self::Error>;
+}
+
+/// A visitor that knows nothing and is shown every frame.
+struct EveryFrame<'a, E>(&'a mut dyn FnMut(RecoveredFrame<'_>) -> Result<(), E>);
+
+impl<E> LogVisitor for EveryFrame<'_, E> {
+    type Error = E;
+
+    fn known(&mut self, _: &SegmentHeader, _: &SegmentSummary) -> Result<Option<Known>, E> {
+        Ok(None)
+    }
+
+    fn frame(&mut self, frame: RecoveredFrame<'_>) -> Result<(), E> {
+        (self.0)(frame)
+    }
 }
 
 /// One segment of a recovered log.
@@ -145,6 +191,20 @@ pub fn recover<E>(
     mode: RecoveryMode,
     visit: &mut dyn FnMut(RecoveredFrame<'_>) -> Result<(), E>,
 ) -> Result<Recovered, RecoveryError<E>> {
+    recover_from(disk, dir, store, mode, &mut EveryFrame(visit))
+}
+
+/// Recovers as [`recover`] does, and leaves out the frames that the visitor knows.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_from<E>(
+    disk: &dyn Disk,
+    dir: &Path,
+    store: Option<StoreId>,
+    mode: RecoveryMode,
+    visitor: &mut dyn LogVisitor<Error = E>,
+) -> Result<Recovered, RecoveryError<E>> {
     let numbers = listing::list_segments(disk, dir, mode)?;
-    Walk::new(disk, dir, store, mode, visit).run(&numbers)
+    Walk::new(disk, dir, store, mode, visitor).run(&numbers)
 }

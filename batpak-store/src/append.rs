@@ -114,7 +114,7 @@ impl Store {
         let writer = self.writer()?;
         let durability = event.durability.unwrap_or(writer.durability);
         let draft = writer.validate(event, id, None)?;
-        if let Some(known) = writer.pipeline.known(&draft.id) {
+        if let Some(known) = writer.pipeline.known(&draft.id)? {
             return Ok(Ticket::answered(vec![self.repeat(event, &known, durability)?]));
         }
         let sealed = writer.seal(writer.key(draft, self.view())?)?;
@@ -154,6 +154,9 @@ impl Store {
         let fenced = writer.fence(sealed)?;
         let rules = Rules::of(self, events, asked);
         let committed = writer.commit(fenced, durability, rules.as_ref());
+        if let Err(AppendError::Read(why)) = &committed {
+            self.view().heal(why)?;
+        }
         match committed.map_err(|why| self.on_record(why, events, durability))? {
             Committed::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
             // Only a shred's intent is placed on such a condition.

@@ -10,17 +10,17 @@ use batpak_segment::Place;
 use bytes::Bytes;
 
 use crate::{
-    AppendError, Clock, Durability, Receipt,
+    AppendError, Clock, Durability, ReadError, Receipt,
     append::Sealed,
     defect::{Defect, seeded},
     fence::Fenced,
     gate::Moment,
-    index::{Address, Entry, Index, MemoryIndex},
+    index::{Address, Entry, LogIndex},
     keys::Keys,
     pipeline::{Ahead, Pipeline, State, Unit, UnitFacts},
     rules::{Permitted, Rules},
     segments::Roll,
-    sync::{lock, read, write},
+    sync::{Ordering, lock, read, write},
 };
 
 /// The bytes of one unit; an address holds 32 bits of offset.
@@ -44,7 +44,7 @@ pub(crate) struct Condemns<'a> {
     /// Keys under which nothing more is placed once it is.
     pub(crate) keys: &'a [KeyId],
     /// Whether it is placed at all, by the state that it would join.
-    pub(crate) holds: &'a dyn Fn(&MemoryIndex) -> bool,
+    pub(crate) holds: &'a dyn Fn(&LogIndex) -> Result<bool, ReadError>,
 }
 
 impl fmt::Debug for Condemns<'_> {
@@ -103,13 +103,21 @@ impl Pipeline {
         if context.rules.is_none() && check(&index, fenced.events(), context.keys)? {
             return Ok(Committed::Known(ids()));
         }
-        if context.condemns.is_some_and(|condemns| !(condemns.holds)(&index)) {
+        if let Some(condemns) = context.condemns
+            && !(condemns.holds)(&index)?
+        {
             return Ok(Committed::Refused);
+        }
+        for event in fenced.events() {
+            index.load_head(event.coordinate.entity())?;
         }
         let acknowledged = durability == Durability::Deferred;
         let (unit, mut receipts) = place(&mut state, &mut index, fenced, bytes, context);
         if permitted.is_some() {
             receipts.iter_mut().for_each(|receipt| receipt.gates.clone_from(&permitted));
+        }
+        if unit.roll.is_some() {
+            self.view.unfiled.store(true, Ordering::Release);
         }
         let ahead = state.ahead(unit.first, unit.next());
         state.queued_bytes += unit.bytes.len();
@@ -136,27 +144,28 @@ impl Pipeline {
     }
 
     /// Returns an event's place if its id is in the log or on its way there.
-    pub(crate) fn known(&self, id: &EventId) -> Option<Known> {
-        read(&self.view.index).position_of(id)?;
+    pub(crate) fn known(&self, id: &EventId) -> Result<Option<Known>, ReadError> {
+        if self.view.placed(id)?.is_none() {
+            return Ok(None);
+        }
         let mut state = lock(&self.state);
-        let position = read(&self.view.index).position_of(id)?;
-        Some(Known { position, ahead: state.ahead(position, position + 1) })
+        let position = self.view.placed(id)?;
+        Ok(position.map(|position| Known { position, ahead: state.ahead(position, position + 1) }))
     }
 
     /// Returns, as of one moment, which of these ids are in the log or on their way there; none when no id is.
-    pub(crate) fn known_all(&self, ids: &[EventId]) -> Option<Vec<Option<Known>>> {
-        let index = read(&self.view.index);
-        if ids.iter().all(|id| index.position_of(id).is_none()) {
-            return None;
+    pub(crate) fn known_all(&self, ids: &[EventId]) -> Result<Option<Vec<Option<Known>>>, ReadError> {
+        let mut any = false;
+        for id in ids {
+            any |= self.view.placed(id)?.is_some();
         }
-        drop(index);
+        if !any {
+            return Ok(None);
+        }
         let mut state = lock(&self.state);
-        let index = read(&self.view.index);
-        let known = |id| {
-            let position = index.position_of(id)?;
-            Some(Known { position, ahead: state.ahead(position, position + 1) })
-        };
-        Some(ids.iter().map(known).collect())
+        let positions = ids.iter().map(|id| self.view.placed(id)).collect::<Result<Vec<_>, _>>()?;
+        let mut known = |position| Known { position, ahead: state.ahead(position, position + 1) };
+        Ok(Some(positions.into_iter().map(|position| position.map(&mut known)).collect()))
     }
 
     /// Gives up waiting for a placed unit.
@@ -174,10 +183,7 @@ pub(crate) struct Known {
 
 /// Checks that ids stand once in the batch and causes are known: in the log, earlier in the batch, or marked external.
 /// Returns whether an id is in the log already.
-fn check(index: &MemoryIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<bool, AppendError> {
-    if index.is_full() {
-        return Err(AppendError::IndexFull);
-    }
+fn check(index: &LogIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<bool, AppendError> {
     let mut known = false;
     let mut earlier: HashSet<EventId> = HashSet::new();
     for event in events {
@@ -187,9 +193,9 @@ fn check(index: &MemoryIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<
             return Err(AppendError::ScopeShredded);
         }
         let id = event.frame.id();
-        known |= index.position_of(&id).is_some();
+        known |= index.position_of(&id)?.is_some();
         for cause in event.causes.iter().filter(|cause| !cause.external) {
-            if index.position_of(&cause.id).is_none() && !earlier.contains(&cause.id) {
+            if !earlier.contains(&cause.id) && index.position_of(&cause.id)?.is_none() {
                 return Err(AppendError::UnknownCause { cause: cause.id });
             }
         }
@@ -203,7 +209,7 @@ fn check(index: &MemoryIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<
 /// Gives out positions, revisions and chain hashes. Nothing here fails.
 fn place(
     state: &mut State,
-    index: &mut MemoryIndex,
+    index: &mut LogIndex,
     fenced: Fenced,
     bytes: u64,
     context: &CommitContext<'_>,
@@ -253,14 +259,14 @@ fn roll(state: &State, place: Place, keyset_epoch: u64) -> Option<Roll> {
 
 fn place_event(
     state: &mut State,
-    index: &mut MemoryIndex,
+    index: &mut LogIndex,
     event: Sealed,
     address: Address,
     context: &CommitContext<'_>,
     unit: &mut Unit,
 ) -> (Receipt, Vec<u8>) {
     let entity = event.coordinate.entity();
-    let (revision, previous) = match index.head(entity) {
+    let (revision, previous) = match index.active.head(entity) {
         Some(head) => (head.revision + 1, head.chain_hash),
         None => (0, entity_root(context.store, entity)),
     };
@@ -271,10 +277,12 @@ fn place_event(
     let placement = Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
     let seed = FrameSeed { store: context.store, segment: address.segment, offset: address.offset };
     let tags: Vec<&str> = event.tags.iter().collect();
-    index.push(Entry {
+    index.push(&Entry {
         position,
+        revision,
         id,
         address,
+        len: event.frame.len() as u32,
         entity,
         scope: event.coordinate.scope(),
         kind: event.frame.kind(),
@@ -282,7 +290,8 @@ fn place_event(
         causes: event.causes.as_slice(),
         tags: &tags,
         chain_hash: chain,
-        key: event.key.as_ref().and_then(|key| Some((key.scope.as_ref()?, key.key_id))),
+        key_id: event.key_id(),
+        key_scope: event.key.as_ref().and_then(|key| key.scope.as_ref()),
     });
     unit.undo.push(previous);
     unit.facts.key_id_max = unit.facts.key_id_max.max(event.key_id());

@@ -13,7 +13,7 @@ use batpak_format::{PLAINTEXT_BYTES_LIMIT, PLAINTEXT_BYTES_MAX_DEFAULT, Timestam
 use batpak_keyset::Granularity;
 use batpak_segment::{Disk, RealDisk};
 
-use crate::{GateSet, accept::Accepted, secret::RootSecretProvider};
+use crate::{GateSet, Indexing, accept::Accepted, secret::RootSecretProvider};
 
 /// Smallest segment that can be asked for.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
@@ -105,6 +105,7 @@ pub struct Config {
     pub(crate) gates: GateSet,
     pub(crate) denials_recorded: bool,
     pub(crate) accepted: Accepted,
+    pub(crate) indexing: Indexing,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -129,6 +130,7 @@ impl Config {
             gates: GateSet::new(),
             denials_recorded: false,
             accepted: Accepted::default(),
+            indexing: Indexing::default(),
             disk: Arc::new(RealDisk),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
@@ -153,6 +155,13 @@ impl Config {
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_LIMIT);
+        self
+    }
+
+    /// Sets who makes the index file of a segment that was rolled.
+    #[must_use]
+    pub fn indexing(mut self, indexing: Indexing) -> Self {
+        self.indexing = indexing;
         self
     }
 

@@ -15,7 +15,7 @@ use batpak_segment::{DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, Tail};
 use crate::{
     Config, Durability, OpenError, OpenReport, Store,
     holds::Holds,
-    index::MemoryIndex,
+    index::{LogIndex, Source},
     keys::Keys,
     keyset_files::KeysetFiles,
     layout::{LOCK_FILE, Layout, refused},
@@ -101,13 +101,14 @@ impl Making<'_> {
         self.sync_directories()?;
         let tail = log.tail(Tail { segment: 0, offset: 0, segment_bytes: config.segment_bytes });
         let info = self.info();
+        let source = Arc::new(Source::new(Arc::clone(disk), self.dir, self.store, info.granularity, true));
         let genesis = self.genesis(&info);
         let store = Parts {
             dir: self.dir,
             config,
             info,
             report: OpenReport::created(),
-            view: Arc::new(View::new(MemoryIndex::new(), Holds::default())),
+            view: Arc::new(View::new(source, LogIndex::new(FIRST_SEGMENT), Holds::default())),
             keys: keys.map(Arc::new),
         }
         .wake(Wake::Writer {

@@ -185,9 +185,6 @@ pub enum AppendError {
     /// The process was forked after the store was opened; the child has no right to write.
     #[error("this process was forked from the one that opened the store: open the store anew")]
     Forked,
-    /// The index in memory holds as many events as it can.
-    #[error("the store holds 2^32 - 1 events, more cannot be indexed in memory")]
-    IndexFull,
     /// A gate called back into a store; it decides by its view alone.
     #[error("a gate cannot call the store: it decides by its view")]
     InsideGate,
@@ -223,8 +220,8 @@ pub enum AppendError {
     /// An earlier failure means that what the disk holds is not known; whether this event is in the log is decided by reopening.
     #[error("an earlier write or sync failed, and what the disk holds is not known: close the store and open it again")]
     Poisoned(#[source] Arc<io::Error>),
-    /// The event that holds the id could not be read to compare it.
-    #[error("the event that has this id could not be read")]
+    /// An event of the log that the append depends on could not be read: the last one of its entity, one that has its id, or a cause.
+    #[error("an event of the log that the append depends on could not be read")]
     Read(#[from] ReadError),
     /// The store is open for reading only.
     #[error("the store is open for reading only")]
@@ -305,6 +302,16 @@ pub enum ReadError {
         position: u64,
         /// What is wrong with its frame.
         source: FrameError,
+    },
+    /// An index file is damaged. It is made again from its segment; the next call is answered.
+    #[error(
+        "the index file of segment {segment} from position {first_position} is damaged and is made again: try again"
+    )]
+    IndexDamaged {
+        /// The segment.
+        segment: u64,
+        /// The position of the file's first event.
+        first_position: u64,
     },
     /// A gate called back into a store; it reads by its view alone.
     #[error("a gate cannot read from the store: it reads by its view")]

@@ -48,7 +48,7 @@ impl Follow<'_> {
             let end = self.query.to.unwrap_or(u64::MAX).min(visible);
             if self.seen < end {
                 let query = self.query.clone().from(self.seen).to(end);
-                self.events = Some((Events::new(self.store, query, 0), end));
+                self.events = Some((Events::new(self.store, query, 0)?, end));
                 continue;
             }
             let left = deadline.map_or(POLL, |deadline| deadline.saturating_duration_since(Instant::now()));

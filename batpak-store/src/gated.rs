@@ -23,7 +23,7 @@ impl Store {
         let durability = event.durability.unwrap_or(writer.durability);
         let part = |index| Some(BatchPart { index, count: 2 });
         let draft = writer.validate(event, None, part(0))?;
-        if let Some(known) = writer.pipeline.known(&draft.id) {
+        if let Some(known) = writer.pipeline.known(&draft.id)? {
             return self.repeat(event, &known, durability);
         }
         let gates = self.config.gates.names().chain(event.gates.into_iter().flat_map(GateSet::names));

@@ -1,13 +1,19 @@
 //! What the store must look up without reading the log: ids, positions, entity streams, and the current key of a key scope.
 //!
-//! Invariant: an index is derived. It can be thrown away and is built again from the log; nothing is in it that the log does
-//! not say. It is changed only in position order, at its end.
+//! The events of the active segment are indexed in memory, those of rolled segments by a file each that is answered from a memory map.
+//! A lookup asks them from the newest to the oldest: ids that are ordered by time tell their segment, and a key that is not there is
+//! known by two cache misses a segment.
+//!
+//! Invariants: an index is derived. It can be thrown away and is built again from the log; nothing is in it that the log does
+//! not say. It is changed only in position order, at its end. Its memory is bounded by the size of a segment.
 
 mod chain;
 mod column;
+mod ended;
 mod matching;
 mod memory;
 mod names;
+mod part;
 mod postings;
 mod sparse;
 
@@ -16,7 +22,11 @@ use std::{ops::Range, sync::Arc};
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
 
-pub(crate) use memory::MemoryIndex;
+use crate::{ReadError, condition::QueryItem};
+
+pub(crate) use ended::{Ended, Part, merge};
+pub(crate) use memory::{MemoryPart, Room};
+pub(crate) use part::{INDEX_DIR, MappedPart, PartHead, Shelf, Source};
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +52,11 @@ pub(crate) struct Head {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
     pub position: u64,
+    pub revision: u64,
     pub id: EventId,
     pub address: Address,
+    /// Bytes of its frame.
+    pub len: u32,
     pub entity: &'a str,
     pub scope: &'a str,
     pub kind: EventKind,
@@ -51,8 +64,10 @@ pub(crate) struct Entry<'a> {
     pub causes: &'a [Cause],
     pub tags: &'a [&'a str],
     pub chain_hash: ChainHash,
-    /// Key scope and key id of a sealed event whose key later events may share.
-    pub key: Option<(&'a KeyScope, KeyId)>,
+    /// The key of a sealed event.
+    pub key_id: Option<KeyId>,
+    /// Its key scope, where later events may share the key.
+    pub key_scope: Option<&'a KeyScope>,
 }
 
 /// One event as a walk shows it.
@@ -78,44 +93,141 @@ pub(crate) struct Edges {
 }
 
 /// Lookups over the events that were placed, in position order.
-///
-/// The implementation here keeps everything in memory, in under 64 bytes an event without tags and causes; one that answers from the footers of rolled
-/// segments has the same face.
-pub(crate) trait Index: Send + Sync {
+#[derive(Debug)]
+pub(crate) struct LogIndex {
+    pub(crate) ended: Ended,
+    /// The events that are placed last, in one segment.
+    pub(crate) active: MemoryPart,
+}
+
+impl LogIndex {
+    /// The index of an empty log.
+    pub(crate) fn new(segment: u64) -> Self {
+        Self { ended: Ended::default(), active: MemoryPart::new(segment, 0, Default::default()) }
+    }
+
     /// Returns the position of an event.
-    fn position_of(&self, id: &EventId) -> Option<u64>;
+    pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+        match self.active.position_of(id) {
+            None => self.ended.position_of(id),
+            found => Ok(found),
+        }
+    }
+
     /// Returns the id of the event at a position.
-    fn id_at(&self, position: u64) -> Option<EventId>;
+    pub(crate) fn id_at(&self, position: u64) -> Result<Option<EventId>, ReadError> {
+        match self.active.id_at(position) {
+            None => self.ended.id_at(position),
+            found => Ok(found),
+        }
+    }
+
     /// Returns where the event at a position stands.
-    fn address(&self, position: u64) -> Option<Address>;
+    pub(crate) fn address(&self, position: u64) -> Result<Option<Address>, ReadError> {
+        match self.active.address(position) {
+            None => self.ended.address(position),
+            found => Ok(found),
+        }
+    }
+
     /// Returns the last event of an entity.
-    fn head(&self, entity: &str) -> Option<Head>;
+    pub(crate) fn head(&self, entity: &str) -> Result<Option<Head>, ReadError> {
+        match self.active.head(entity) {
+            None => self.ended.head(entity),
+            found => Ok(found),
+        }
+    }
+
+    /// Sees to it that the entity's head is told from memory.
+    pub(crate) fn load_head(&mut self, entity: &str) -> Result<(), ReadError> {
+        if !self.active.knows(entity)
+            && let Some(head) = self.ended.head(entity)?
+        {
+            self.active.note_head(entity, head);
+        }
+        Ok(())
+    }
+
     /// Returns the position of an entity's event by its revision.
-    fn position_at(&self, entity: &str, revision: u64) -> Option<u64>;
-    /// Returns the key that new events of a key scope are sealed under.
-    fn key_of(&self, scope: &KeyScope) -> Option<KeyId>;
-    /// Returns the keys of a key scope, each with the position of its first event.
-    fn keys_of(&self, scope: &KeyScope) -> Vec<(KeyId, u64)>;
-    /// Returns the key scopes that a test picks, each with its keys as `keys_of` gives them.
-    fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<(KeyId, u64)>)>;
+    pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
+        match self.active.position_at(entity, revision) {
+            None => self.ended.position_at(entity, revision),
+            found => Ok(found),
+        }
+    }
+
     /// Goes through the events of a range of positions, in order.
-    fn walk(&self, positions: Range<u64>, take: &mut dyn FnMut(Walked<'_>));
-    /// Returns the positions of the events that name an event as a cause, in order.
-    fn caused_by(&self, id: &EventId) -> Vec<u64>;
-    /// Returns the positions of the events of a correlation, in order.
-    fn correlated(&self, id: &EventId) -> Vec<u64>;
-    /// Returns what the causal graph needs of the event at a position.
-    fn edges(&self, position: u64) -> Option<Edges>;
-    /// Tells whether no further event can be taken.
-    fn is_full(&self) -> bool;
+    pub(crate) fn walk(&self, positions: Range<u64>, take: &mut dyn FnMut(Walked<'_>)) -> Result<(), ReadError> {
+        self.ended.walk(positions.clone(), take)?;
+        self.active.walk(positions, take);
+        Ok(())
+    }
+
+    /// Returns the last position after `after` at which an event matches.
+    pub(crate) fn newest_match(&self, item: &QueryItem, after: Option<u64>) -> Result<Option<u64>, ReadError> {
+        let from = after.map_or(0, |after| after.saturating_add(1));
+        match self.active.newest_match(item, from) {
+            None => self.ended.newest_match(item, from),
+            found => Ok(found),
+        }
+    }
+
     /// Returns how many events there are; their positions are dense from 0.
-    fn len(&self) -> u64;
+    pub(crate) const fn len(&self) -> u64 {
+        self.active.next()
+    }
+
+    /// Returns the segment of the last event before a position; 0 when there is none.
+    pub(crate) fn segment_of(&self, next: u64) -> u64 {
+        match next.checked_sub(1) {
+            Some(last) if last >= self.active.first() => self.active.segment(),
+            Some(last) => self.ended.segment_of(last),
+            None => 0,
+        }
+    }
+
     /// Returns how many entities there are.
-    fn entities(&self) -> u64;
+    pub(crate) fn entities(&self) -> u64 {
+        self.ended.new_entities() + self.active.new_entities()
+    }
+
     /// Returns the bytes of memory that it holds, allocations counted at their full size.
-    fn bytes(&self) -> usize;
-    /// Adds the next event.
-    fn push(&mut self, entry: Entry<'_>);
-    /// Takes the last event back; `previous` is the chain hash of the entity's event before it.
-    fn pop(&mut self, previous: ChainHash);
+    pub(crate) fn bytes(&self) -> usize {
+        self.ended.bytes() + self.active.bytes()
+    }
+
+    /// Adds the next event, in the segment of the last one or in the next segment.
+    pub(crate) fn push(&mut self, entry: &Entry<'_>) {
+        if entry.address.segment != self.active.segment() {
+            self.begin(entry.address.segment);
+        }
+        self.active.push(entry);
+    }
+
+    /// Goes on in a segment.
+    pub(crate) fn begin(&mut self, segment: u64) {
+        let fresh = MemoryPart::new(segment, self.active.next(), self.active.room());
+        let ended = std::mem::replace(&mut self.active, fresh);
+        if !ended.is_empty() {
+            self.ended.push(Arc::new(Part::Memory(ended)));
+        }
+    }
+
+    /// Puts a file in the place of the active part, or behind an empty one, and goes on behind it in the same segment.
+    pub(crate) fn end(&mut self, part: Box<MappedPart>) {
+        let (segment, next) = (part.head().segment, part.head().next());
+        self.ended.push(Arc::new(Part::Mapped(part)));
+        self.active = MemoryPart::new(segment, next, Default::default());
+    }
+
+    /// Takes the last event back; `previous` is the chain hash of the entity's event before it. It is one that was not written: so
+    /// its part is in memory.
+    pub(crate) fn pop(&mut self, previous: ChainHash) {
+        if self.active.is_empty()
+            && let Some(before) = self.ended.pop_memory()
+        {
+            self.active = before;
+        }
+        self.active.pop(previous);
+    }
 }

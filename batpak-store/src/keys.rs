@@ -181,7 +181,7 @@ impl Keys {
             }
             shreds.readmits(scope)
         };
-        let Some(key_id) = view.key_of(scope) else { return Ok(None) };
+        let Some(key_id) = view.key_of(scope)? else { return Ok(None) };
         let gone = readmitted && state.keyset.key(key_id).is_err();
         Ok((!gone).then_some((key_id, false)))
     }

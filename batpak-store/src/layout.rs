@@ -1,4 +1,5 @@
-//! What stands in a store's directory: `lock`, `keyset.a` and `keyset.b`, `extents/`, `segments/` and, after a backup, `backup.note`.
+//! What stands in a store's directory: `lock`, `keyset.a` and `keyset.b`, `extents/`, `segments/`, `index/` once a
+//! segment has its index file and, after a backup, `backup.note`.
 //!
 //! Invariant: a file that is none of the store's is refused by name; hidden files and `lost+found` are left alone.
 
@@ -10,7 +11,7 @@ use std::{
 use batpak_keyset::Copy;
 use batpak_segment::{Disk, SEGMENTS_DIR};
 
-use crate::{OpenError, keyset_files::EXTENTS_DIR};
+use crate::{OpenError, index::INDEX_DIR, keyset_files::EXTENTS_DIR};
 
 /// The file that a writer locks.
 pub(crate) const LOCK_FILE: &str = "lock";
@@ -39,7 +40,7 @@ impl Layout {
             match (name.as_str(), entry.is_dir) {
                 (LOCK_FILE, false) => layout.lock = true,
                 (SEGMENTS_DIR, true) => layout.segments = !list(disk, &dir.join(SEGMENTS_DIR))?.is_empty(),
-                (EXTENTS_DIR, true) => {}
+                (EXTENTS_DIR | INDEX_DIR, true) => {}
                 (BACKUP_NOTE, false) => continue,
                 (name, false) if Copy::BOTH.iter().any(|copy| copy.file_name() == name) => layout.keyset = true,
                 (name, _) if name.starts_with('.') || name == "lost+found" => continue,

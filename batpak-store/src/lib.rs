@@ -68,6 +68,7 @@ pub use gate::{
     Proposal, RatePerEntity, RequireCauses,
 };
 pub use holds::Hold;
+pub use indexing::Indexing;
 pub use key_report::{CopyReport, ExtentReport, KeyReport, PageReport};
 pub use leak::{CANARY_BYTES_MAX, LeakError, LeakHit, LeakSearch, LeakSecrets};
 pub use pending::{Finished, Pending};
@@ -122,6 +123,7 @@ mod gated;
 mod hold;
 mod holds;
 mod index;
+mod indexing;
 mod inspect;
 mod key_report;
 mod keys;

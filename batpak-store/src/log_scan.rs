@@ -2,16 +2,20 @@
 //!
 //! Invariant: only frames that stay in the log are taken in.
 
-use std::path::Path;
+use std::sync::Arc;
 
-use batpak_format::{ChainHash, EventKind, Frame, FrameError, KeyId, Record, StoreId};
-use batpak_keyset::{Granularity, IntentFacts, LogFacts, LogSeen, scope_for};
-use batpak_segment::{Disk, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, recover};
+use batpak_format::{
+    ChainHash, EventKind, Frame, FrameError, KeyId, KeyRun, Record, SegmentEnd, SegmentHeader, SegmentSummary,
+};
+use batpak_keyset::{IntentFacts, LogFacts, LogSeen};
+use batpak_segment::{
+    FIRST_SEGMENT, Known, LogVisitor, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, recover_from,
+};
 
 use crate::{
-    OpenError,
+    OpenError, ReadError,
     holds::Holds,
-    index::{Address, Entry, Index, MemoryIndex},
+    index::{Address, LogIndex, MappedPart, Shelf, Source},
     segments::Facts,
     shreds::Shreds,
     unframed::NamedLeaves,
@@ -20,8 +24,11 @@ use crate::{
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct LogScan {
+    pub(crate) source: Arc<Source>,
     pub(crate) recovered: Recovered,
-    pub(crate) index: MemoryIndex,
+    pub(crate) index: LogIndex,
+    /// Rolled segments whose index had to be made again.
+    pub(crate) rebuilt: Vec<u64>,
     pub(crate) shreds: Shreds,
     pub(crate) holds: Holds,
     pub(crate) named: NamedLeaves,
@@ -59,12 +66,16 @@ impl LogScan {
 
 /// Takes frames in as they are recovered.
 #[derive(Debug)]
-pub(crate) struct Intake {
-    pub(crate) index: MemoryIndex,
-    pub(crate) shreds: Shreds,
+struct Intake {
+    source: Arc<Source>,
+    shelf: Shelf,
+    index: LogIndex,
+    /// The last segment that has a footer: its index may become a file.
+    footered: u64,
+    rebuilt: Vec<u64>,
+    shreds: Shreds,
     holds: Holds,
     named: NamedLeaves,
-    granularity: Option<Granularity>,
     seen: Option<LogSeen>,
     active: Option<(u64, Facts)>,
     before: Option<(u64, Facts)>,
@@ -74,20 +85,16 @@ pub(crate) struct Intake {
 }
 
 /// Recovers the log and takes in what it holds.
-pub(crate) fn scan(
-    disk: &dyn Disk,
-    segments: &Path,
-    store: StoreId,
-    mode: RecoveryMode,
-    granularity: Option<Granularity>,
-    seen: Option<LogSeen>,
-) -> Result<LogScan, OpenError> {
+pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSeen>) -> Result<LogScan, OpenError> {
     let mut intake = Intake {
-        index: MemoryIndex::new(),
+        source: Arc::clone(source),
+        shelf: Shelf::look(Arc::clone(source)),
+        index: LogIndex::new(FIRST_SEGMENT),
+        footered: 0,
+        rebuilt: Vec::new(),
         shreds: Shreds::default(),
         holds: Holds::default(),
         named: NamedLeaves::default(),
-        granularity,
         seen,
         active: None,
         before: None,
@@ -95,8 +102,11 @@ pub(crate) fn scan(
         last_intent: None,
         seen_chain_hash: None,
     };
-    let recovered = recover(disk, segments, Some(store), mode, &mut |frame| intake.take(&frame))
+    let recovered = recover_from(&*source.disk, &source.segments, Some(source.store), mode, &mut intake)
         .map_err(|why| OpenError::Recovery(Box::new(why)))?;
+    if source.writable {
+        intake.shelf.clear();
+    }
     let unfinished = intake.unfinished(&recovered.segments);
     let fresh = recovered.segments.last().map(|last| Facts {
         first_position: last.first_position,
@@ -112,9 +122,15 @@ pub(crate) fn scan(
         (_, Some(fresh)) => fresh,
         (_, None) => return Err(OpenError::Genesis(None)),
     };
+    // A segment that holds no event yet is the active one all the same.
+    if intake.index.active.segment() != recovered.active {
+        intake.index.begin(recovered.active);
+    }
     Ok(LogScan {
         recovered,
+        source: intake.source,
         index: intake.index,
+        rebuilt: intake.rebuilt,
         shreds: intake.shreds,
         holds: intake.holds,
         named: intake.named,
@@ -126,12 +142,39 @@ pub(crate) fn scan(
     })
 }
 
-impl Intake {
-    fn take(&mut self, recovered: &RecoveredFrame<'_>) -> Result<(), FrameError> {
+impl LogVisitor for Intake {
+    type Error = FrameError;
+
+    fn known(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Result<Option<Known>, FrameError> {
+        self.end_segment();
+        if footer.end == SegmentEnd::Rolled {
+            self.footered = segment.number;
+        }
+        let mut known = None;
+        for part in self.shelf.take(segment, footer) {
+            let head = part.head();
+            let next = Known { end: head.end, next_position: head.next(), chain_hash: head.chain_hash };
+            let first = head.first;
+            if self.take_part(segment, part).is_err() {
+                self.shelf.refuse(segment.number, first);
+                break;
+            }
+            known = Some(next);
+        }
+        if footer.end == SegmentEnd::Rolled && known.is_none_or(|known| known.end < footer.log_len) {
+            self.rebuilt.push(segment.number);
+        }
+        Ok(known)
+    }
+
+    fn frame(&mut self, recovered: RecoveredFrame<'_>) -> Result<(), FrameError> {
         let frame = recovered.frame;
         let header = frame.header();
+        if recovered.segment != self.index.active.segment() {
+            self.end_segment();
+        }
         let address = Address { segment: recovered.segment, offset: recovered.offset };
-        index_frame(&mut self.index, self.granularity, frame, address);
+        index_frame(&mut self.index, &self.source, frame, address);
         if self.seen.is_some_and(|seen| seen.position == header.position() + 1) {
             self.seen_chain_hash = Some(header.chain_hash());
         }
@@ -140,25 +183,75 @@ impl Intake {
         if let Some(key_id) = key_id {
             self.named.note(key_id);
         }
-        if self.active.as_ref().is_none_or(|(segment, _)| *segment != recovered.segment) {
+        let facts = self.facts(recovered.segment, header.position());
+        facts.next_position = header.position() + 1;
+        facts.chain = header.chain_hash();
+        facts.key_id_max = facts.key_id_max.max(key_id);
+        if header.kind().is_reserved() {
+            self.take_system(frame);
+        }
+        Ok(())
+    }
+}
+
+impl Intake {
+    /// What is gathered of a segment, whose next event stands at a position.
+    fn facts(&mut self, segment: u64, position: u64) -> &mut Facts {
+        if self.active.as_ref().is_none_or(|(active, _)| *active != segment) {
             let empty = Facts {
-                first_position: header.position(),
-                next_position: header.position(),
-                chain: header.chain_hash(),
+                first_position: position,
+                next_position: position,
+                chain: ChainHash::from_bytes([0; 32]),
                 key_id_max: None,
                 intent: None,
                 keyset_epoch: 0,
             };
-            self.before = self.active.replace((recovered.segment, empty));
+            self.before = self.active.replace((segment, empty));
         }
-        if let Some((_, facts)) = &mut self.active {
-            facts.next_position = header.position() + 1;
-            facts.chain = header.chain_hash();
-            facts.key_id_max = facts.key_id_max.max(key_id);
+        &mut self.active.as_mut().expect("it was set just now").1
+    }
+
+    /// Gives what was read of a rolled segment its file, so that no more than one segment's index is in memory.
+    fn end_segment(&mut self) {
+        let ended = self.index.active.segment();
+        if !self.source.writable || self.footered != ended || self.index.active.is_empty() {
+            return;
         }
-        if header.kind().is_reserved() {
-            self.take_system(frame);
+        if let Ok(part) = self.source.write(&self.index.active) {
+            self.index.end(part);
         }
+    }
+
+    /// Takes in what an index file says, in the place of its frames; an error when it, or a frame it leads to, is damaged.
+    fn take_part(&mut self, segment: &SegmentHeader, part: Box<MappedPart>) -> Result<(), ReadError> {
+        let head = *part.head();
+        let mut records = Vec::new();
+        part.records(&mut |frame| {
+            let header = frame.header();
+            let payload = frame.payload().unwrap_or_default();
+            records.push((header.position(), header.kind(), Record::decode(header.kind(), payload)));
+        })?;
+        let named = part.named()?;
+        let seen = self.seen.and_then(|seen| seen.position.checked_sub(1));
+        let seen = seen.filter(|seen| (head.first..head.next()).contains(seen));
+        let chain = |seen| part.frame_at(seen, |frame| frame.header().chain_hash());
+        let seen_chain_hash = seen.map(chain).transpose()?.flatten();
+        self.seen_chain_hash = seen_chain_hash.or(self.seen_chain_hash);
+        self.key_id_max = self.key_id_max.max(head.key_id_max);
+        named.iter().for_each(|(first, count)| {
+            self.named.note_run(&KeyRun { first: KeyId::from_u64(*first), count: *count });
+        });
+        let facts = self.facts(segment.number, head.first);
+        facts.next_position = head.next();
+        facts.chain = head.chain_hash;
+        facts.key_id_max = facts.key_id_max.max(head.key_id_max);
+        for (position, kind, record) in records {
+            if let Ok(record) = record {
+                self.take_record(position, kind, record);
+            }
+        }
+        self.index.begin(segment.number);
+        self.index.end(part);
         Ok(())
     }
 
@@ -174,7 +267,12 @@ impl Intake {
     fn take_system(&mut self, frame: &Frame<'_>) {
         let header = frame.header();
         let (position, kind) = (header.position(), header.kind());
-        let Some(Ok(record)) = frame.payload().map(|payload| Record::decode(kind, payload)) else { return };
+        if let Some(Ok(record)) = frame.payload().map(|payload| Record::decode(kind, payload)) {
+            self.take_record(position, kind, record);
+        }
+    }
+
+    fn take_record(&mut self, position: u64, kind: EventKind, record: Record) {
         match record {
             Record::ScopeHeld(held) => self.holds.hold(position, &held.key_scope, held.reference),
             Record::ScopeReleased(released) => self.holds.release(&released.key_scope),
@@ -200,30 +298,6 @@ impl Intake {
 }
 
 /// Puts a frame into the index.
-pub(crate) fn index_frame(
-    index: &mut MemoryIndex,
-    granularity: Option<Granularity>,
-    frame: &Frame<'_>,
-    address: Address,
-) {
-    let header = frame.header();
-    let causes: Vec<_> = header.causes().collect();
-    let tags: Vec<_> = header.tags().collect();
-    let shared = granularity.filter(|granularity| *granularity != Granularity::Event);
-    let scope = shared.zip(header.encryption()).map(|(granularity, encryption)| {
-        (scope_for(granularity, &header.coordinate(), header.kind(), header.id()), encryption.key_id)
-    });
-    index.push(Entry {
-        position: header.position(),
-        id: header.id(),
-        address,
-        entity: header.entity(),
-        scope: header.scope(),
-        kind: header.kind(),
-        correlation: header.correlation(),
-        causes: &causes,
-        tags: &tags,
-        chain_hash: header.chain_hash(),
-        key: scope.as_ref().map(|(scope, key_id)| (scope, *key_id)),
-    });
+pub(crate) fn index_frame(index: &mut LogIndex, source: &Source, frame: &Frame<'_>, address: Address) {
+    source.with_entry(frame, address, |entry| index.push(entry));
 }

@@ -14,6 +14,8 @@ use crate::{
     Config, Durability, OpenError, OpenReport, Pending, Store, StoreInfo,
     accept::accept,
     defect::{Defect, seeded},
+    index::Source,
+    indexing::Indexer,
     inspect::inspect,
     keys::Keys,
     keyset_load::{LoadedKeys, judge, load},
@@ -63,7 +65,8 @@ impl Store {
         };
         let keys = opening.load_keys(Access::ReadWrite)?;
         let scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
-        let mut report = OpenReport { torn: scan.recovered.torn, ..OpenReport::default() };
+        let mut report =
+            OpenReport { torn: scan.recovered.torn, index_rebuilt: scan.rebuilt.clone(), ..OpenReport::default() };
         let pending = keys.as_ref().and_then(|loaded| match loaded.keyset.compare_log(&scan.facts()) {
             LogVerdict::ShredPending { intent, .. } => Some(intent),
             _ => None,
@@ -89,12 +92,13 @@ impl Store {
         let report = OpenReport {
             keyset_rolled_back: rolled_back,
             clean: scan.recovered.clean_close.is_some(),
+            index_rebuilt: scan.rebuilt.clone(),
             keyset: keys.as_ref().map(|loaded| loaded.findings.clone()).unwrap_or_default(),
             ..OpenReport::default()
         };
         let refresh = Refresh::after(&scan, &config);
         let (keys, view) =
-            (keys.map(|loaded| loaded.into_keys(scan.shreds, &config)), View::new(scan.index, scan.holds));
+            (keys.map(|loaded| loaded.into_keys(scan.shreds, &config)), View::new(scan.source, scan.index, scan.holds));
         let parts = Parts {
             dir: opening.dir,
             config: &config,
@@ -142,6 +146,11 @@ impl<'a> Opening<'a> {
         ProviderContext { store: self.info.store, dir: self.dir, disk: &*config.disk, entropy: &*config.entropy }
     }
 
+    fn source(&self, mode: RecoveryMode) -> Arc<Source> {
+        let (disk, writable) = (Arc::clone(&self.config.disk), mode == RecoveryMode::Repair);
+        Arc::new(Source::new(disk, self.dir, self.info.store, self.info.granularity, writable))
+    }
+
     pub(crate) fn lock(&self) -> Result<Option<Arc<dyn DiskFile>>, OpenError> {
         let path = self.dir.join(LOCK_FILE);
         let disk = &self.config.disk;
@@ -167,8 +176,7 @@ impl<'a> Opening<'a> {
 
     pub(crate) fn scan(&self, mode: RecoveryMode, keys: Option<&LoadedKeys>) -> Result<LogScan, OpenError> {
         let seen = keys.map(|loaded| loaded.keyset.log_seen());
-        let segments = self.dir.join(SEGMENTS_DIR);
-        scan(&*self.config.disk, &segments, self.info.store, mode, self.info.granularity, seen)
+        scan(&self.source(mode), mode, seen)
     }
 
     /// Loads the keyset and then reads the log; both again when a writer published between the two, for then the log
@@ -313,7 +321,7 @@ impl<'a> Opening<'a> {
             config: self.config,
             info: self.info,
             report,
-            view: Arc::new(View::new(scan.index, scan.holds)),
+            view: Arc::new(View::new(scan.source, scan.index, scan.holds)),
             keys: keys.map(Arc::new),
         };
         Ok(parts.wake(Wake::Writer { start, locks }))
@@ -373,6 +381,7 @@ impl Parts<'_> {
             process: std::process::id(),
             drainer: Mutex::new(None),
             drains: AtomicBool::new(false),
+            indexer: Indexer::new(config.indexing),
             _locks: locks.into_iter().flatten().collect(),
         }
     }

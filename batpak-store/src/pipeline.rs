@@ -15,7 +15,7 @@ use crate::{
     defect::{Defect, seeded},
     durability::Syncing,
     gate::Moment,
-    index::{Address, Index},
+    index::Address,
     segments::{CompletionRoom, Roll, SegmentLog},
     sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout, write},
     view::View,

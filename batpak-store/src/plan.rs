@@ -13,9 +13,9 @@ use batpak_format::{Coordinate, KeyId, StoreId};
 use batpak_keyset::{Granularity, KeyScope, scope_for};
 
 use crate::{
-    Selector, ShredError, Store,
+    ReadError, Selector, ShredError, Store,
     defect::{Defect, seeded},
-    index::{Index, MemoryIndex, Walked},
+    index::{LogIndex, Walked},
     keys::Keys,
     selection::Selection,
     selector::selected,
@@ -86,11 +86,16 @@ impl Store {
         let keys = self.keys().ok_or(refuse)?;
         let selection = selected(keys.granularity, selectors)?;
         self.refresh()?;
-        Ok(self.planned(keys, &selection, &self.victims(keys, &selection)?).0)
+        Ok(self.planned(keys, &selection, &self.victims(keys, &selection)?)?.0)
     }
 
     /// The plan of a shred of these victims, and what tells whether it still holds.
-    pub(crate) fn planned(&self, keys: &Keys, selection: &Selection, victims: &Victims) -> (ShredPlan, PlanCheck) {
+    pub(crate) fn planned(
+        &self,
+        keys: &Keys,
+        selection: &Selection,
+        victims: &Victims,
+    ) -> Result<(ShredPlan, PlanCheck), ReadError> {
         let granularity = keys.granularity;
         let planned = |victim: &Victim| PlannedScope {
             key_scope: victim.scope.clone(),
@@ -109,7 +114,7 @@ impl Store {
                 planned.events += 1;
                 planned.last_position = Some(event.position);
             }
-        });
+        })?;
         let hash = hash(self.info.store, granularity, selection, &key_scopes, &victims.withheld);
         let plan = ShredPlan {
             withheld: victims.withheld.clone(),
@@ -119,18 +124,18 @@ impl Store {
             key_scopes,
         };
         let scopes = victims.scopes.iter().map(|victim| victim.scope.clone()).collect();
-        (plan, PlanCheck { granularity, scopes, seen })
+        Ok((plan, PlanCheck { granularity, scopes, seen }))
     }
 
     /// Goes through all events in the index, also those that are not written yet; returns where it ended.
-    fn walk_all(&self, take: &mut dyn FnMut(Walked<'_>)) -> u64 {
+    fn walk_all(&self, take: &mut dyn FnMut(Walked<'_>)) -> Result<u64, ReadError> {
         let mut from = 0;
         loop {
             let index = read(&self.view.index);
             let to = index.len().min(from + PIECE);
-            index.walk(from..to, take);
+            index.walk(from..to, take)?;
             if to == index.len() {
-                return to;
+                return Ok(to);
             }
             from = to;
         }
@@ -139,15 +144,15 @@ impl Store {
 
 impl PlanCheck {
     /// Tells whether no event of a planned key scope was placed since.
-    pub(crate) fn holds(&self, index: &MemoryIndex) -> bool {
+    pub(crate) fn holds(&self, index: &LogIndex) -> Result<bool, ReadError> {
         if seeded(Defect::PlanUnchecked) {
-            return true;
+            return Ok(true);
         }
         let mut holds = true;
         index.walk(self.seen..index.len(), &mut |event| {
             holds &= event.key_scope(self.granularity).is_none_or(|scope| !self.scopes.contains(&scope));
-        });
-        holds
+        })?;
+        Ok(holds)
     }
 }
 

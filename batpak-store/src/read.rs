@@ -66,11 +66,11 @@ impl Store {
     /// # Errors
     /// As [`Store::contains`].
     pub fn position_of(&self, id: EventId) -> Result<Option<u64>, ReadError> {
-        if let Some(position) = self.view().position_of(&id) {
+        if let Some(position) = self.view().position_of(&id)? {
             return Ok(Some(position));
         }
         self.refresh()?;
-        Ok(self.view().position_of(&id))
+        self.view().position_of(&id)
     }
 
     /// Returns an entity's last event, or none if it has no event.
@@ -79,7 +79,7 @@ impl Store {
     /// As [`Store::get`].
     pub fn latest(&self, entity: &str) -> Result<Option<Event>, ReadError> {
         self.refresh()?;
-        match self.view().latest(entity) {
+        match self.view().latest(entity)? {
             Some(position) => self.at(position),
             None => Ok(None),
         }
@@ -91,7 +91,7 @@ impl Store {
     /// As [`Store::contains`]; what fails later is an item of the iterator.
     pub fn read(&self, query: &Query) -> Result<Events<'_>, ReadError> {
         self.refresh()?;
-        Ok(Events::new(self, query.clone(), 0))
+        Events::new(self, query.clone(), 0)
     }
 
     /// Reads one entity's events from a revision on, and no others.
@@ -100,13 +100,13 @@ impl Store {
     /// As [`Store::read`].
     pub fn stream(&self, entity: &str, from_revision: u64) -> Result<Events<'_>, ReadError> {
         self.refresh()?;
-        Ok(Events::new(self, Query::all().entity(entity).include_system(true), from_revision))
+        Events::new(self, Query::all().entity(entity).include_system(true), from_revision)
     }
 
     /// Bytes that begin with the frame at a position; none past the visible mark.
     pub(crate) fn frame_bytes(&self, position: u64) -> Result<Option<(Address, Bytes)>, ReadError> {
         self.refuse_inside_gate()?;
-        let Some(address) = self.view().address(position) else { return Ok(None) };
+        let Some(address) = self.view().address(position)? else { return Ok(None) };
         if let Some(bytes) = self.unwritten(position, address) {
             return Ok(Some((address, bytes)));
         }
@@ -168,24 +168,24 @@ pub struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    pub(crate) fn new(store: &'a Store, query: Query, from_revision: u64) -> Self {
+    pub(crate) fn new(store: &'a Store, query: Query, from_revision: u64) -> Result<Self, ReadError> {
         let visible = store.view().visible();
         let to = query.to.unwrap_or(visible).min(visible);
         let (next, end) = match &query.entity {
             Some(entity) => {
                 let below = |position| store.view().revisions_below(entity, position);
-                (below(query.from).max(from_revision), below(to))
+                (below(query.from)?.max(from_revision), below(to)?)
             }
             None => (query.from, to),
         };
         let left = query.limit.unwrap_or(u64::MAX);
-        Self { store, query, next, end, left, failed: false, looked: 0 }
+        Ok(Self { store, query, next, end, left, failed: false, looked: 0 })
     }
 
     /// The next place to look at, as a position.
-    fn step(&mut self) -> Option<u64> {
+    fn step(&mut self) -> Result<Option<u64>, ReadError> {
         if self.next >= self.end {
-            return None;
+            return Ok(None);
         }
         let at = if self.query.reverse {
             self.end -= 1;
@@ -196,7 +196,7 @@ impl<'a> Events<'a> {
         };
         match &self.query.entity {
             Some(entity) => self.store.view().position_at(entity, at),
-            None => Some(at),
+            None => Ok(Some(at)),
         }
     }
 
@@ -216,9 +216,15 @@ impl Iterator for Events<'_> {
     /// Ends after the first error: what follows a damaged event is read by asking from the position after it.
     fn next(&mut self) -> Option<Self::Item> {
         while self.left > 0 && !self.failed {
-            let position = self.step()?;
-            self.looked = position;
-            match self.load(position) {
+            let loaded = match self.step() {
+                Ok(None) => return None,
+                Ok(Some(position)) => {
+                    self.looked = position;
+                    self.load(position)
+                }
+                Err(error) => Err(error),
+            };
+            match loaded {
                 Ok(Some(event)) => {
                     self.left -= 1;
                     return Some(Ok(event));

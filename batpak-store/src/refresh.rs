@@ -9,7 +9,7 @@ use batpak_segment::{Access, SEGMENTS_DIR, ScanError, ScanItem, Scanner, segment
 
 use crate::{
     Config, ReadError, Store,
-    index::{Address, Index},
+    index::Address,
     keys::Keys,
     keyset_load::{claimed_epochs, load},
     log_scan::{LogScan, index_frame},
@@ -152,7 +152,7 @@ fn take(scanner: &mut Scanner, store: &Store, cursor: &mut Cursor) -> Result<Loo
 fn take_frame(store: &Store, address: Address, frame: &Frame<'_>) {
     let mut index = write(&store.view.index);
     debug_assert_eq!(index.len(), frame.header().position(), "frames are taken in order");
-    index_frame(&mut index, store.info.granularity, frame, address);
+    index_frame(&mut index, &store.view.source, frame, address);
     drop(index);
     let header = frame.header();
     if header.kind().is_reserved()

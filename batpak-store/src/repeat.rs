@@ -16,7 +16,7 @@ impl Store {
         events: &[NewEvent<'_>],
         durability: Durability,
     ) -> Result<Option<Vec<Receipt>>, AppendError> {
-        let Some(known) = writer.pipeline.known_all(ids) else { return Ok(None) };
+        let Some(known) = writer.pipeline.known_all(ids)? else { return Ok(None) };
         let Some((id, _)) = ids.iter().zip(&known).find(|(_, known)| known.is_some()) else { return Ok(None) };
         let answer = match known.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() {
             Some(all) => {

@@ -11,6 +11,9 @@ pub struct OpenReport {
     pub clean: bool,
     /// The tail that was cut off: bytes that were being written when the process or the machine stopped.
     pub torn: Option<Torn>,
+    /// Rolled segments whose index file was missing, damaged or not finished, and was made again. After a crash this may be one, the last
+    /// that was rolled.
+    pub index_rebuilt: Vec<u64>,
     /// Position of the intent of a shred that an earlier process began and this open finished.
     pub shred_finished: Option<u64>,
     /// What was found of the keyset's copies, each healed by a writer.

@@ -10,7 +10,7 @@ use batpak_format::EventId;
 use crate::{
     AppendError, Denied, GateSet, NewEvent, QueryItem, Store,
     gate::{Entry, GateView, Moment, Placed, Proposal},
-    index::{Index, MemoryIndex},
+    index::LogIndex,
     pipeline::State,
 };
 
@@ -50,12 +50,15 @@ impl<'a> Rules<'a> {
     }
 
     /// Decides; `ids` are those of the events, in order.
-    pub(crate) fn decide(&self, ids: &[EventId], state: &State, index: &MemoryIndex) -> Result<Permitted, AppendError> {
+    pub(crate) fn decide(&self, ids: &[EventId], state: &State, index: &LogIndex) -> Result<Permitted, AppendError> {
         let mut placed: Vec<Placed<'_>> = Vec::with_capacity(self.events.len());
         for (at, (event, id)) in self.events.iter().zip(ids).enumerate() {
             let entity = event.coordinate.entity();
             let earlier = placed.iter().rev().find(|earlier| earlier.event.coordinate.entity() == entity);
-            let actual = earlier.map(|earlier| earlier.revision).or_else(|| Some(index.head(entity)?.revision));
+            let actual = match earlier {
+                Some(earlier) => Some(earlier.revision),
+                None => index.head(entity)?.map(|head| head.revision),
+            };
             self.expected(at, event, actual)?;
             unmatched(event, index)?;
             placed.push(Placed { id: *id, event, revision: actual.map_or(0, |revision| revision + 1) });
@@ -72,7 +75,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn permitted(&self, placed: &[Placed<'_>], state: &State, index: &MemoryIndex) -> Result<Permitted, AppendError> {
+    fn permitted(&self, placed: &[Placed<'_>], state: &State, index: &LogIndex) -> Result<Permitted, AppendError> {
         if self.gates == Asked::None || self.gates == Asked::Unless(state.moment()) {
             return Ok(None);
         }
@@ -83,7 +86,11 @@ impl<'a> Rules<'a> {
             let view = GateView::new(self.store, index, state, placed.get(..at).unwrap_or_default(), now);
             let proposal = Proposal::with_id(candidate.event, candidate.id);
             for gate in self.of_event(candidate.event) {
-                match gate.evaluate(&proposal, &view, at) {
+                let decision = gate.evaluate(&proposal, &view, at);
+                if let Some(why) = view.failure() {
+                    return Err(why.into());
+                }
+                match decision {
                     Ok(()) => names.push(gate.name()),
                     Err(denial) => {
                         denied.push(denial);
@@ -109,9 +116,12 @@ fn unique(mut names: Vec<Arc<str>>) -> Arc<[Arc<str>]> {
     names.into()
 }
 
-fn unmatched(event: &NewEvent<'_>, index: &MemoryIndex) -> Result<(), AppendError> {
+fn unmatched(event: &NewEvent<'_>, index: &LogIndex) -> Result<(), AppendError> {
     let Some(condition) = &event.condition else { return Ok(()) };
-    let newest = condition.items.iter().filter_map(|item| index.newest_match(item, condition.after)).max();
+    let mut newest = None;
+    for item in &condition.items {
+        newest = newest.max(index.newest_match(item, condition.after)?);
+    }
     newest.map_or(Ok(()), |position| Err(AppendError::ConditionFailed { position }))
 }
 

@@ -158,7 +158,7 @@ impl Store {
         victims: &Victims,
         planned: &PlanHash,
     ) -> Result<PlanCheck, ShredError> {
-        let (found, check) = self.planned(turn.keys, selection, victims);
+        let (found, check) = self.planned(turn.keys, selection, victims)?;
         if found.hash == *planned {
             Ok(check)
         } else {
@@ -180,7 +180,7 @@ impl Store {
         }
         let Prepared { keys: victims, intents, frontiers, secret, plan, .. } = prepared;
         let keys = turn.keys;
-        let holds = |index: &_| plan.as_ref().is_none_or(|plan| plan.holds(index));
+        let holds = |index: &_| plan.as_ref().map_or(Ok(true), |plan| plan.holds(index));
         let condemns = Condemns { keys: &victims, holds: &holds };
         keys.in_publication_turn(|durable| {
             let records: Vec<Record> = intents.into_iter().map(Record::ShredIntent).collect();
@@ -210,10 +210,10 @@ impl Store {
     /// An event was placed under a planned key scope between the look at the plan and the intent.
     fn changed(&self, turn: &ShredTurn<'_>, selection: &Selection, grounds: &Grounds<'_>) -> ShredError {
         match (self.victims(turn.keys, selection), grounds.planned) {
-            (Ok(victims), Some(planned)) => {
-                let found = self.planned(turn.keys, selection, &victims).0.hash;
-                ShredError::PlanChanged { found, planned: *planned }
-            }
+            (Ok(victims), Some(planned)) => match self.planned(turn.keys, selection, &victims) {
+                Ok((plan, _)) => ShredError::PlanChanged { found: plan.hash, planned: *planned },
+                Err(why) => why.into(),
+            },
             (Err(why), _) => why.into(),
             (Ok(_), None) => ShredError::Nothing,
         }

@@ -6,7 +6,6 @@ use batpak_keyset::{Granularity, ProviderKind};
 use crate::{
     GateStats, Pending, Store,
     gate::is_inside,
-    index::{Address, Index},
     store::Side,
     sync::{lock, read},
 };
@@ -119,8 +118,6 @@ impl Store {
             Side::Writer(writer) => writer.pipeline.written_mark(),
             Side::Reader(_) => self.view.visible(),
         };
-        let index = read(&self.view.index);
-        let last = written.checked_sub(1).and_then(|last| index.address(last));
-        last.map_or(0, |Address { segment, .. }| segment)
+        read(&self.view.index).segment_of(written)
     }
 }

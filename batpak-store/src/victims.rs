@@ -40,7 +40,7 @@ impl Store {
         let held = read(&self.view.holds).selection(keys.granularity);
         match keys.granularity {
             Granularity::Event => self.events_named(keys, selection, &held),
-            _ => Ok(keys.victims(selection, &held, self.view())),
+            _ => keys.victims(selection, &held, self.view()),
         }
     }
 
@@ -80,17 +80,18 @@ impl Store {
 impl Keys {
     /// The key scopes that a selection covers, each with its keys that no intent names, the provisional ones too; and those that are
     /// named without having a key.
-    fn victims(&self, selection: &Selection, held: &Selection, view: &View) -> Victims {
+    fn victims(&self, selection: &Selection, held: &Selection, view: &View) -> Result<Victims, ReadError> {
         // Before the index: a key that leaves the provisional ones is in the index by then.
         let state = lock(&self.state);
         let mut found: BTreeMap<KeyScope, Vec<(KeyId, u64)>> = BTreeMap::new();
         for scope in selection.named() {
-            let keys = found.entry(scope.clone()).or_insert_with(|| view.keys_of(scope));
+            let mut keys = view.keys_of(scope)?;
             keys.extend(state.provisional.get(scope).map(|key_id| (*key_id, u64::MAX)));
+            found.insert(scope.clone(), keys);
         }
         if selection.coarser().next().is_some() {
             let within = |scope: &KeyScope| selection.covers(scope) && !selection.names(scope);
-            found.extend(view.keys_within(&within));
+            found.extend(view.keys_within(&within)?);
             for (scope, key_id) in state.provisional.iter().filter(|(scope, _)| within(scope)) {
                 found.entry(scope.clone()).or_default().push((*key_id, u64::MAX));
             }
@@ -108,7 +109,7 @@ impl Keys {
                 victims.scopes.push(victim);
             }
         }
-        victims
+        Ok(victims)
     }
 }
 

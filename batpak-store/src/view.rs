@@ -1,29 +1,37 @@
 //! What readers see of the log: the index, how far it may be read, and what is held.
 //!
-//! Invariant: no read goes past the visible mark. Below it everything is with the operating system, or, for deferred appends, in
-//! the write buffer.
+//! Invariants: no read goes past the visible mark. Below it everything is with the operating system, or, for deferred appends, in
+//! the write buffer. The lock around the index is not held while an index file is read.
 
-use crate::{
-    holds::Holds,
-    index::{Address, Head, Index, MemoryIndex},
-    sync::{AtomicU64, Ordering, RwLock, read},
-};
+use std::{collections::BTreeMap, sync::Arc};
+
 use batpak_format::{EventId, KeyId};
 use batpak_keyset::KeyScope;
+
+use crate::{
+    ReadError,
+    holds::Holds,
+    index::{Address, Edges, Ended, Head, LogIndex, MemoryPart, Source, merge},
+    sync::{AtomicBool, AtomicU64, Ordering, RwLock, read},
+};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct View {
-    pub(crate) index: RwLock<MemoryIndex>,
+    pub(crate) source: Arc<Source>,
+    pub(crate) index: RwLock<LogIndex>,
+    /// Whether a segment was begun since each one before it got its index file.
+    pub(crate) unfiled: AtomicBool,
     visible: AtomicU64,
     pub(crate) holds: RwLock<Holds>,
 }
 
 impl View {
     /// Shows everything that the index holds.
-    pub(crate) fn new(index: MemoryIndex, holds: Holds) -> Self {
+    pub(crate) fn new(source: Arc<Source>, index: LogIndex, holds: Holds) -> Self {
         let visible = AtomicU64::new(index.len());
-        Self { index: RwLock::new(index), visible, holds: RwLock::new(holds) }
+        let unfiled = AtomicBool::new(true);
+        Self { source, index: RwLock::new(index), unfiled, visible, holds: RwLock::new(holds) }
     }
 
     /// The visible mark: one past the last position that may be read.
@@ -35,60 +43,147 @@ impl View {
         self.visible.store(mark, Ordering::Release);
     }
 
-    pub(crate) fn position_of(&self, id: &EventId) -> Option<u64> {
-        let position = read(&self.index).position_of(id)?;
-        (position < self.visible()).then_some(position)
+    /// Asks what is in memory under the lock, and then, if that does not know, the rest without it.
+    fn ask<T>(
+        &self,
+        memory: impl FnOnce(&MemoryPart) -> Option<T>,
+        ended: impl Fn(&Ended) -> Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let index = read(&self.index);
+        if let Some(found) = memory(&index.active) {
+            return Ok(Some(found));
+        }
+        let rest = index.ended.clone();
+        drop(index);
+        self.ask_ended(&rest, ended)
+    }
+
+    /// Asks once more when an index file was found damaged, and made again.
+    fn ask_ended<T>(&self, ended: &Ended, ask: impl Fn(&Ended) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        match ask(ended) {
+            Err(why @ ReadError::IndexDamaged { .. }) => {
+                self.heal(&why)?;
+                let ended = read(&self.index).ended.clone();
+                ask(&ended)
+            }
+            answer => answer,
+        }
+    }
+
+    pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+        let position = self.placed(id)?;
+        Ok(position.filter(|position| *position < self.visible()))
+    }
+
+    /// The position of an event, also of one that is on its way.
+    pub(crate) fn placed(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+        self.ask(|active| active.position_of(id), |ended| ended.position_of(id))
     }
 
     /// The current key of a key scope, also one that only an event on its way names.
-    pub(crate) fn key_of(&self, scope: &KeyScope) -> Option<KeyId> {
-        read(&self.index).key_of(scope)
+    pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
+        self.ask(|active| active.key_of(scope), |ended| ended.key_of(scope))
     }
 
     /// The keys of a key scope, each with the position of its first event, also those that only events on their way name.
-    pub(crate) fn keys_of(&self, scope: &KeyScope) -> Vec<(KeyId, u64)> {
-        read(&self.index).keys_of(scope)
+    pub(crate) fn keys_of(&self, scope: &KeyScope) -> Result<Vec<(KeyId, u64)>, ReadError> {
+        let index = read(&self.index);
+        let (ended, active) = (index.ended.clone(), index.active.keys_of(scope));
+        drop(index);
+        let mut keys = self.ask_ended(&ended, |ended| ended.keys_of(scope))?;
+        keys.extend(active);
+        keys.dedup_by_key(|(key_id, _)| *key_id);
+        Ok(keys)
     }
 
     /// The key scopes that a test picks, each with its keys as [`View::keys_of`] gives them.
-    pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool) -> Vec<(KeyScope, Vec<(KeyId, u64)>)> {
-        read(&self.index).keys_within(within)
+    pub(crate) fn keys_within(
+        &self,
+        within: &dyn Fn(&KeyScope) -> bool,
+    ) -> Result<BTreeMap<KeyScope, Vec<(KeyId, u64)>>, ReadError> {
+        let index = read(&self.index);
+        let ended = index.ended.clone();
+        let mut active = Vec::new();
+        index.active.keys_within(within, &mut |scope, keys| active.push((scope.clone(), keys)));
+        drop(index);
+        let mut found = self.ask_ended(&ended, |ended| ended.keys_within(within))?;
+        active.into_iter().for_each(|(scope, keys)| merge(&mut found, &scope, keys));
+        Ok(found)
     }
 
-    pub(crate) fn address(&self, position: u64) -> Option<Address> {
+    pub(crate) fn address(&self, position: u64) -> Result<Option<Address>, ReadError> {
         if position >= self.visible() {
-            return None;
+            return Ok(None);
         }
-        read(&self.index).address(position)
+        self.ask(|active| active.address(position), |ended| ended.address(position))
     }
 
-    pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Option<u64> {
-        let position = read(&self.index).position_at(entity, revision)?;
-        (position < self.visible()).then_some(position)
+    pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
+        let position = self.placed_at(entity, revision)?;
+        Ok(position.filter(|position| *position < self.visible()))
+    }
+
+    fn placed_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
+        self.ask(|active| active.position_at(entity, revision), |ended| ended.position_at(entity, revision))
     }
 
     /// The entity's last event that may be read.
-    pub(crate) fn latest(&self, entity: &str) -> Option<u64> {
-        let index = read(&self.index);
-        let Head { mut revision, mut position, .. } = index.head(entity)?;
+    pub(crate) fn latest(&self, entity: &str) -> Result<Option<u64>, ReadError> {
+        let head = self.ask(|active| active.head(entity), |ended| ended.head(entity))?;
+        let Some(Head { mut revision, mut position, .. }) = head else { return Ok(None) };
         while position >= self.visible() {
-            revision = revision.checked_sub(1)?;
-            position = index.position_at(entity, revision)?;
+            let Some(before) = revision.checked_sub(1) else { return Ok(None) };
+            let Some(at) = self.placed_at(entity, before)? else { return Ok(None) };
+            (revision, position) = (before, at);
         }
-        Some(position)
+        Ok(Some(position))
     }
 
     /// How many of the entity's events stand before a position.
-    pub(crate) fn revisions_below(&self, entity: &str, position: u64) -> u64 {
+    pub(crate) fn revisions_below(&self, entity: &str, position: u64) -> Result<u64, ReadError> {
+        let below = self.ask(
+            |active| active.revisions_below(entity, position),
+            |ended| ended.revisions_below(entity, position).map(Some),
+        )?;
+        Ok(below.unwrap_or(0))
+    }
+
+    /// The positions of the events that name an event as a cause, in order.
+    pub(crate) fn caused_by(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+        self.visible_of(|active| active.caused_by(id), |ended| ended.caused_by(id))
+    }
+
+    /// The positions of the events of a correlation, in order.
+    pub(crate) fn correlated(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+        self.visible_of(|active| active.correlated(id), |ended| ended.correlated(id))
+    }
+
+    fn visible_of(
+        &self,
+        memory: impl FnOnce(&MemoryPart) -> Vec<u64>,
+        ended: impl Fn(&Ended) -> Result<Vec<u64>, ReadError>,
+    ) -> Result<Vec<u64>, ReadError> {
         let index = read(&self.index);
-        let (mut low, mut high) = (0, index.head(entity).map_or(0, |head| head.revision + 1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match index.position_at(entity, middle) {
-                Some(at) if at < position => low = middle + 1,
-                _ => high = middle,
+        let (rest, newest) = (index.ended.clone(), memory(&index.active));
+        drop(index);
+        let mut positions = self.ask_ended(&rest, ended)?;
+        positions.extend(newest);
+        let visible = self.visible();
+        positions.retain(|position| *position < visible);
+        Ok(positions)
+    }
+
+    /// What the causal graph needs of the event at a position. The store's own events are no part of the callers' graph: as a cause
+    /// one counts as lying outside of it.
+    pub(crate) fn edges(&self, position: u64) -> Result<Option<Edges>, ReadError> {
+        let edges = self.ask(|active| active.edges(position), |ended| ended.edges(position))?;
+        let Some(mut edges) = edges else { return Ok(None) };
+        for cause in edges.causes.iter_mut().filter(|cause| !cause.external) {
+            if let Some(at) = self.placed(&cause.id)? {
+                let kind = self.ask(|active| active.kind_at(at), |ended| ended.kind_at(at))?;
+                cause.external = kind.is_some_and(|kind| kind.is_reserved());
             }
         }
-        low
+        Ok(Some(edges))
     }
 }

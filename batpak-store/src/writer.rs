@@ -14,6 +14,7 @@ use crate::{
     commit::{CommitContext, Committed, Condemns},
     defect::{Defect, seeded},
     fence::Fenced,
+    indexing::Indexer,
     keys::Keys,
     pipeline::{Ahead, Pipeline},
     rules::Rules,
@@ -40,6 +41,7 @@ pub(crate) struct Writer {
     pub(crate) process: u32,
     pub(crate) drainer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) drains: AtomicBool,
+    pub(crate) indexer: Indexer,
     /// Held for as long as the store is open.
     pub(crate) _locks: Vec<Arc<dyn DiskFile>>,
 }
@@ -129,7 +131,16 @@ impl Writer {
         {
             keys.sync_late();
         }
+        self.index_rolled();
         waited
+    }
+
+    /// Has an index file made of each segment that was rolled.
+    fn index_rolled(&self) {
+        let view = &self.pipeline.view;
+        if view.unfiled.load(Ordering::Acquire) {
+            self.indexer.look(view, self.pipeline.written_mark());
+        }
     }
 
     /// Starts the thread that drains the write buffer, at the first deferred append.
@@ -156,7 +167,9 @@ impl Writer {
         }
         let keyset_epoch = self.keys.as_ref().map_or(0, |keys| keys.epoch_to_vouch_for());
         self.pipeline.sync_all()?;
-        self.pipeline.end(keyset_epoch)
+        self.pipeline.end(keyset_epoch)?;
+        self.indexer.finish(&self.pipeline.view);
+        Ok(())
     }
 }
 

@@ -42,11 +42,15 @@ impl<E> Walk<'_, E> {
             self.marks.raise(footer.summary.next_position);
         }
         let limit = footer.as_ref().map_or(u64::MAX, |footer| footer.summary.log_len);
-        let from = SEGMENT_HEADER_LEN as u64;
+        let from = self.skip_known(header, footer.as_ref())?;
         let begin = self.bad(number, from, from, TornReason::Unwritten);
-        let mut scanner = Scanner::new(Arc::clone(&file), header.store, number, from, limit)
-            .map_err(|error| self.scan_error(number, error, &begin))?;
-        let (end, is_bad) = self.read_frames(number, &mut scanner)?;
+        let (end, is_bad) = if from == limit {
+            (begin, false)
+        } else {
+            let mut scanner = Scanner::new(Arc::clone(&file), header.store, number, from, limit)
+                .map_err(|error| self.scan_error(number, error, &begin))?;
+            self.read_frames(number, &mut scanner)?
+        };
         if let Some(footer) = &footer
             && (is_bad || end.offset != limit || !self.agrees(header, footer))
         {
@@ -66,6 +70,20 @@ impl<E> Walk<'_, E> {
         let content = file.len().and_then(|len| content_end(file.as_ref(), len));
         let content = content.map_err(|error| self.io(number, error))?;
         Ok((is_bad || content > end.offset).then_some(end))
+    }
+
+    /// Goes past what the visitor knows of a segment; returns where its first frame stands that is not known.
+    fn skip_known(&mut self, header: &SegmentHeader, footer: Option<&WholeFooter>) -> Result<u64, RecoveryError<E>> {
+        let first = SEGMENT_HEADER_LEN as u64;
+        let Some(footer) = footer.filter(|footer| footer.summary.first_position == header.first_position) else {
+            return Ok(first);
+        };
+        let known = self.visitor.known(header, &footer.summary).map_err(RecoveryError::Visit)?;
+        let Some(known) = known.filter(|known| (first..=footer.summary.log_len).contains(&known.end)) else {
+            return Ok(first);
+        };
+        (self.next_position, self.last_chain_hash) = (known.next_position, known.chain_hash);
+        Ok(known.end)
     }
 
     pub(super) fn footer(&self, number: u64, file: &dyn DiskFile) -> Result<Option<WholeFooter>, RecoveryError<E>> {
@@ -138,7 +156,7 @@ impl<E> Walk<'_, E> {
         self.last_chain_hash = header.chain_hash();
         self.next_position = header.position() + 1;
         let len = header.frame_len();
-        (self.visit)(RecoveredFrame { segment, offset, len, frame }).map_err(RecoveryError::Visit)
+        self.visitor.frame(RecoveredFrame { segment, offset, len, frame }).map_err(RecoveryError::Visit)
     }
 
     fn bad(&self, segment: u64, cut: u64, offset: u64, reason: TornReason) -> BadPoint {

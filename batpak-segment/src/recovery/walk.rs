@@ -9,14 +9,11 @@ use std::sync::Arc;
 use batpak_format::{ChainHash, SEGMENT_HEADER_LEN, SegmentEnd, SegmentHeader, SegmentHeaderError, StoreId};
 
 use super::marks::Marks;
-use super::{Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, Torn, TornReason};
+use super::{LogVisitor, Recovered, RecoveryMode, SegmentInfo, Torn, TornReason};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{RecoveryError, ScanError};
 use crate::footer::{content_end, read_range};
 use crate::name::{FIRST_SEGMENT, segment_path};
-
-/// Shows a frame that stays.
-pub(super) type Visit<'a, E> = &'a mut dyn FnMut(RecoveredFrame<'_>) -> Result<(), E>;
 
 /// Where the log cannot go on.
 #[derive(Clone, Copy)]
@@ -47,7 +44,7 @@ pub(super) struct Walk<'a, E> {
     dir: &'a Path,
     pub(super) store: Option<StoreId>,
     mode: RecoveryMode,
-    pub(super) visit: Visit<'a, E>,
+    pub(super) visitor: &'a mut dyn LogVisitor<Error = E>,
     pub(super) next_position: u64,
     pub(super) last_chain_hash: ChainHash,
     pub(super) marks: Marks,
@@ -60,11 +57,11 @@ impl<'a, E> Walk<'a, E> {
         dir: &'a Path,
         store: Option<StoreId>,
         mode: RecoveryMode,
-        visit: Visit<'a, E>,
+        visitor: &'a mut dyn LogVisitor<Error = E>,
     ) -> Walk<'a, E> {
         let last_chain_hash = ChainHash::from_bytes([0; 32]);
         let (marks, segments) = (Marks::default(), Vec::new());
-        Walk { disk, dir, store, mode, visit, next_position: 0, last_chain_hash, marks, segments }
+        Walk { disk, dir, store, mode, visitor, next_position: 0, last_chain_hash, marks, segments }
     }
 
     /// Reads all segments and decides where the log ends.

@@ -3,27 +3,25 @@
 //! Invariants: everything that is placed counts, also what is not written yet, and earlier events of the same batch. Only the index and
 //! the frames are looked at; a payload is opened by name and counted, and no answer waits for a write.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use batpak_format::{EventHeader, EventId, Timestamp};
 use bytes::Bytes;
 
-use crate::{
-    Event, NewEvent, Payload, QueryItem, ReadError, Store,
-    index::{Index, MemoryIndex},
-    pipeline::State,
-};
+use crate::{Event, NewEvent, Payload, QueryItem, ReadError, Store, index::LogIndex, pipeline::State};
 
 /// See the module.
 #[derive(Debug)]
 pub struct GateView<'a> {
     store: &'a Store,
-    index: &'a MemoryIndex,
+    index: &'a LogIndex,
     state: &'a State,
     /// Events of the same batch that stand before the one at hand.
     earlier: &'a [Placed<'a>],
     now: Timestamp,
     opened: Cell<u64>,
+    /// The first lookup that failed: whatever the gate says then, nothing is appended.
+    failed: RefCell<Option<ReadError>>,
 }
 
 /// An event of a batch, placed before another of it as far as the gates are concerned.
@@ -37,12 +35,12 @@ pub(crate) struct Placed<'a> {
 impl<'a> GateView<'a> {
     pub(crate) fn new(
         store: &'a Store,
-        index: &'a MemoryIndex,
+        index: &'a LogIndex,
         state: &'a State,
         earlier: &'a [Placed<'a>],
         now: Timestamp,
     ) -> Self {
-        Self { store, index, state, earlier, now, opened: Cell::new(0) }
+        Self { store, index, state, earlier, now, opened: Cell::new(0), failed: RefCell::new(None) }
     }
 
     /// The time that the event gets if it has none of its own, by the store's clock.
@@ -58,7 +56,10 @@ impl<'a> GateView<'a> {
     /// The revision of an entity's last event, or none if it has no event.
     pub fn revision(&self, entity: &str) -> Option<u64> {
         let earlier = self.earlier.iter().rev().find(|placed| placed.event.coordinate.entity() == entity);
-        earlier.map(|placed| placed.revision).or_else(|| Some(self.index.head(entity)?.revision))
+        match earlier {
+            Some(placed) => Some(placed.revision),
+            None => self.found(self.index.head(entity)).map(|head| head.revision),
+        }
     }
 
     /// The id of an entity's last event, or none if it has no event.
@@ -72,17 +73,19 @@ impl<'a> GateView<'a> {
         if let Some(placed) = self.earlier.iter().find(same) {
             return Some(placed.id);
         }
-        self.index.id_at(self.index.position_at(entity, revision)?)
+        let position = self.found(self.index.position_at(entity, revision))?;
+        self.found(self.index.id_at(position))
     }
 
     /// Whether an event with this id is in the log, or stands earlier in the batch.
     pub fn contains(&self, id: EventId) -> bool {
-        self.earlier(id).is_some() || self.index.position_of(&id).is_some()
+        self.earlier(id).is_some() || self.found(self.index.position_of(&id)).is_some()
     }
 
     /// Whether an event matches that stands after a position, or anywhere if none is given; earlier events of the batch count.
     pub fn exists(&self, item: &QueryItem, after: Option<u64>) -> bool {
-        self.earlier.iter().any(|placed| item.takes(placed.event)) || self.index.newest_match(item, after).is_some()
+        self.earlier.iter().any(|placed| item.takes(placed.event))
+            || self.found(self.index.newest_match(item, after)).is_some()
     }
 
     /// What stands in clear of an event; none when it is not in the log. Of earlier events of the batch nothing but what
@@ -117,6 +120,19 @@ impl<'a> GateView<'a> {
         Ok(self.event(id, true)?.map(|event| event.payload))
     }
 
+    /// What a lookup found; nothing when it failed, and then the append fails too.
+    fn found<T>(&self, found: Result<Option<T>, ReadError>) -> Option<T> {
+        found.unwrap_or_else(|why| {
+            self.failed.borrow_mut().get_or_insert(why);
+            None
+        })
+    }
+
+    /// Why the gate's decision counts for nothing.
+    pub(crate) fn failure(&self) -> Option<ReadError> {
+        self.failed.borrow_mut().take()
+    }
+
     pub(crate) fn opened(&self) -> u64 {
         self.opened.get()
     }
@@ -126,8 +142,8 @@ impl<'a> GateView<'a> {
     }
 
     fn event(&self, id: EventId, open: bool) -> Result<Option<Event>, ReadError> {
-        let Some(position) = self.index.position_of(&id) else { return Ok(None) };
-        let Some(address) = self.index.address(position) else { return Ok(None) };
+        let Some(position) = self.index.position_of(&id)? else { return Ok(None) };
+        let Some(address) = self.index.address(position)? else { return Ok(None) };
         let bytes = match self.state.unwritten(position, address) {
             Some(bytes) => bytes,
             None => self.store.written_frame(position, address, self.active_segment())?,
@@ -138,7 +154,6 @@ impl<'a> GateView<'a> {
 
     /// The segment of the last written event: it is not mapped yet.
     fn active_segment(&self) -> u64 {
-        let last = self.state.written.checked_sub(1).and_then(|last| self.index.address(last));
-        last.map_or(0, |address| address.segment)
+        self.index.segment_of(self.state.written)
     }
 }

@@ -10,7 +10,7 @@ use super::column::Column;
 const NONE: u32 = u32::MAX;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chain<K> {
     last: HashMap<K, u32>,
     /// By position.
@@ -39,6 +39,10 @@ impl<K: Eq + Hash> Chain<K> {
     pub(super) fn newest_first(&self, key: &K) -> impl Iterator<Item = u32> + '_ {
         let before = |at: &u32| self.previous.get(*at as usize).filter(|previous| *previous != NONE);
         std::iter::successors(self.last.get(key).copied(), before)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.last.keys()
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -6,7 +6,7 @@
 const PIECE: usize = 4096;
 
 /// A grow-only sequence that is cut only at its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Column<T> {
     pieces: Vec<Vec<T>>,
     len: usize,
@@ -43,6 +43,10 @@ impl<T: Copy> Column<T> {
         }
         self.len -= 1;
         Some(value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = T> {
+        self.pieces.iter().flatten().copied()
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -6,7 +6,7 @@
 
 use batpak_format::EventKind;
 
-use super::{Index, memory::MemoryIndex};
+use super::memory::MemoryPart;
 use crate::condition::QueryItem;
 
 /// A query item with its names looked up.
@@ -17,15 +17,15 @@ struct Wanted<'a> {
     tags: Vec<u32>,
 }
 
-impl MemoryIndex {
-    /// Returns the last position after `after` at which an event matches.
-    pub(crate) fn newest_match(&self, item: &QueryItem, after: Option<u64>) -> Option<u64> {
+impl MemoryPart {
+    /// Returns the last position, not before `from`, at which an event matches.
+    pub(crate) fn newest_match(&self, item: &QueryItem, from: u64) -> Option<u64> {
         let wanted = self.wanted(item)?;
-        let from = after.map_or(0, |after| after.saturating_add(1));
+        let from = u32::try_from(from.saturating_sub(self.first())).unwrap_or(u32::MAX);
         let lists = self.lists(&wanted);
-        let newest = |mut list: Newest<'_>| list.find(|at| u64::from(*at) < from || self.fits(&wanted, *at));
+        let newest = |mut list: Newest<'_>| list.find(|at| *at < from || self.fits(&wanted, *at));
         let found = lists.into_iter().filter_map(newest).max()?;
-        (u64::from(found) >= from).then_some(u64::from(found))
+        (found >= from).then_some(self.first() + u64::from(found))
     }
 
     /// None when a name is named that no event has.
@@ -58,7 +58,7 @@ impl MemoryIndex {
         if !wanted.kinds.is_empty() {
             return wanted.kinds.iter().map(|kind| self.of_kind(*kind)).collect();
         }
-        let end = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let end = u32::try_from(self.next() - self.first()).unwrap_or(u32::MAX);
         vec![Box::new((0..end).rev())]
     }
 
@@ -87,18 +87,20 @@ mod tests {
 
     type Facts = (u8, u8, u16, BTreeSet<u8>);
 
-    fn index_of(events: &[Facts]) -> MemoryIndex {
-        let mut index = MemoryIndex::new();
+    fn index_of(events: &[Facts]) -> MemoryPart {
+        let mut index = MemoryPart::new(1, 0, crate::index::memory::Room::default());
         for (at, facts) in events.iter().enumerate() {
             push(&mut index, at as u64, facts);
         }
         index
     }
 
-    fn push(index: &mut MemoryIndex, position: u64, (entity, scope, kind, tags): &Facts) {
+    fn push(index: &mut MemoryPart, position: u64, (entity, scope, kind, tags): &Facts) {
         let tags: Vec<String> = tags.iter().map(|tag| format!("t{tag}")).collect();
-        index.push(Entry {
+        index.push(&Entry {
             position,
+            revision: position,
+            len: 1,
             id: EventId::from_key(&position.to_le_bytes()),
             address: Address { segment: 1, offset: position },
             entity: &format!("e{entity}"),
@@ -108,7 +110,8 @@ mod tests {
             causes: &[],
             tags: &tags.iter().map(String::as_str).collect::<Vec<_>>(),
             chain_hash: ChainHash::from_bytes([0; 32]),
-            key: None,
+            key_id: None,
+            key_scope: None,
         });
     }
 
@@ -146,7 +149,7 @@ mod tests {
                     && (kinds.is_empty() || kinds.contains(kind))
                     && tags.is_subset(has)
             });
-            prop_assert_eq!(index.newest_match(&item, after), plain.map(|(at, _)| at as u64));
+            prop_assert_eq!(index.newest_match(&item, after.map_or(0, |after| after + 1)), plain.map(|(at, _)| at as u64));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 /// A table of names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     numbers: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
@@ -11,6 +11,10 @@ pub(super) struct Names {
 }
 
 impl Names {
+    pub(super) fn with_capacity(names: usize) -> Self {
+        Self { numbers: HashMap::with_capacity(names), names: Vec::with_capacity(names), bytes: 0 }
+    }
+
     /// Returns the number of a name, giving it one when it is new.
     pub(super) fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.numbers.get(name) {
@@ -30,6 +34,11 @@ impl Names {
 
     pub(super) fn name(&self, number: u32) -> Option<&Arc<str>> {
         self.names.get(number as usize)
+    }
+
+    /// The names in the order of their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -17,7 +17,7 @@ struct Row {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Postings<K> {
     last: HashMap<K, u32>,
     rows: Column<Row>,
@@ -49,18 +49,15 @@ impl<K: Copy + Eq + Hash> Postings<K> {
         }
     }
 
-    /// The positions of a key's events, in order.
-    pub(super) fn positions(&self, key: &K) -> Vec<u64> {
-        let mut positions: Vec<u64> = self.newest_first(key).map(u64::from).collect();
-        positions.reverse();
-        positions
-    }
-
     /// The positions of a key's events, the last one first.
     pub(super) fn newest_first(&self, key: &K) -> impl Iterator<Item = u32> + '_ {
         let last = self.last.get(key).copied();
         let row = |at: u32| self.rows.get(at as usize);
         std::iter::successors(last.and_then(row), move |current| row(current.previous)).map(|row| row.position)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.last.keys()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -79,18 +76,17 @@ mod tests {
     }
 
     #[test]
-    fn postings_list_positions_in_order_and_forget_the_last_event() {
+    fn postings_list_positions_newest_first_and_forget_the_last_event() {
         let mut postings = Postings::new();
         postings.push(id(1), 3);
         postings.push(id(2), 3);
         postings.push(id(1), 7);
         postings.push(id(3), 7);
-        assert_eq!(postings.positions(&id(1)), [3, 7]);
+        let list = |postings: &Postings<EventId>, n| postings.newest_first(&id(n)).collect::<Vec<_>>();
+        assert_eq!(list(&postings, 1), [7, 3]);
         postings.pop(7);
-        assert_eq!(postings.positions(&id(1)), [3]);
-        assert_eq!(postings.positions(&id(2)), [3]);
-        assert_eq!(postings.positions(&id(3)), [0_u64; 0]);
+        assert_eq!((list(&postings, 1), list(&postings, 2), list(&postings, 3)), (vec![3], vec![3], vec![]));
         postings.push(id(1), 7);
-        assert_eq!(postings.positions(&id(1)), [3, 7]);
+        assert_eq!(list(&postings, 1), [7, 3]);
     }
 }

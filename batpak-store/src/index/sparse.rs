@@ -5,7 +5,7 @@
 use super::column::Column;
 
 /// Lists of plain values by position.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sparse<T> {
     /// Position, and where its values begin.
     starts: Column<(u32, u32)>,

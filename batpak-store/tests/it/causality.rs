@@ -77,10 +77,12 @@ fn edge(n: u32) -> Edge {
 
 fn edges(store: &Store, from: u64) -> Vec<Edge> {
     let mut all = Vec::new();
-    let Ok(next) = store.edges(from, &mut |edges| {
-        all.push(seen(&edges));
-        ControlFlow::Continue(())
-    });
+    let next = store
+        .edges(from, &mut |edges| {
+            all.push(seen(&edges));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(next, from.max(store.stats().visible_mark));
     all
 }
@@ -112,21 +114,25 @@ fn edges_go_on_from_the_position_that_was_returned() {
         let (mut all, mut from) = (Vec::new(), 0);
         while from < store.stats().visible_mark {
             let mut left = step;
-            let Ok(next) = store.edges(from, &mut |edges| {
-                all.push(seen(&edges));
-                left -= 1;
-                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+            let next = store
+                .edges(from, &mut |edges| {
+                    all.push(seen(&edges));
+                    left -= 1;
+                    if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .unwrap();
             assert!(next > from);
             from = next;
         }
         assert_eq!(all, (0..EVENTS).map(edge).collect::<Vec<_>>(), "{step}");
     }
     let first = append(&store, "later", b"x").position;
-    let Ok(next) = store.edges(first, &mut |edges| {
-        assert_eq!((edges.position, edges.entity, edges.causes.len()), (first, "later", 0));
-        ControlFlow::Continue(())
-    });
+    let next = store
+        .edges(first, &mut |edges| {
+            assert_eq!((edges.position, edges.entity, edges.causes.len()), (first, "later", 0));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(next, first + 1);
 }
 
@@ -139,11 +145,13 @@ fn visitor_may_append_and_sees_what_was_visible_when_it_began() {
         store.append(&event("a", &n.to_le_bytes()).durability(Durability::Buffered)).unwrap();
     }
     let mut count = 0;
-    let Ok(next) = store.edges(0, &mut |_| {
-        count += 1;
-        append(&store, "b", b"meanwhile");
-        ControlFlow::Continue(())
-    });
+    let next = store
+        .edges(0, &mut |_| {
+            count += 1;
+            append(&store, "b", b"meanwhile");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!((count, next, store.stats().events), (600, 601, 1201));
 }
 

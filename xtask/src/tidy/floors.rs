@@ -50,7 +50,17 @@ const FLOORS: [Floor; 10] = [
         name: "batpak-store",
         layers: &["batpak-format", "batpak-crypto", "batpak-keyset", "batpak-segment"],
         dev_layers: &[],
-        foreign: &["blake3", "bytes", "hashbrown", "rmp-serde", "serde", "serde_json", "thiserror", "zeroize"],
+        foreign: &[
+            "blake3",
+            "bytes",
+            "hashbrown",
+            "rmp-serde",
+            "serde",
+            "serde_json",
+            "siphasher",
+            "thiserror",
+            "zeroize",
+        ],
     },
     Floor { name: "batpak-graph", layers: &["batpak-format"], dev_layers: &["batpak-store"], foreign: &["thiserror"] },
     Floor {

@@ -1,0 +1,283 @@
+//! The index of the segments before the active one: a part each, in memory until it has its file.
+//!
+//! Invariants: the parts follow one another without a gap from position 0. The list is shared: a reader that has it needs no lock, and
+//! a change makes another list.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use batpak_format::{EventId, EventKind, KeyId};
+use batpak_keyset::KeyScope;
+
+use super::{Address, Edges, Head, MappedPart, MemoryPart, PartHead, Walked};
+use crate::{ReadError, condition::QueryItem};
+
+/// The index of one segment's events, or of some of them.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Memory(MemoryPart),
+    Mapped(Box<MappedPart>),
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ended {
+    parts: Arc<Vec<Arc<Part>>>,
+}
+
+impl Part {
+    pub(crate) fn segment(&self) -> u64 {
+        match self {
+            Self::Memory(part) => part.segment(),
+            Self::Mapped(part) => part.head().segment,
+        }
+    }
+
+    /// The position of its first event.
+    pub(crate) fn first(&self) -> u64 {
+        match self {
+            Self::Memory(part) => part.first(),
+            Self::Mapped(part) => part.head().first,
+        }
+    }
+
+    /// One past the position of its last event.
+    pub(crate) fn next(&self) -> u64 {
+        match self {
+            Self::Memory(part) => part.next(),
+            Self::Mapped(part) => part.head().next(),
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
+    }
+
+    pub(crate) fn push(&mut self, part: Arc<Part>) {
+        Arc::make_mut(&mut self.parts).push(part);
+    }
+
+    /// Takes out the last part, which was given no file yet.
+    pub(super) fn pop_memory(&mut self) -> Option<MemoryPart> {
+        let last = Arc::make_mut(&mut self.parts).pop()?;
+        match Arc::try_unwrap(last) {
+            Ok(Part::Memory(part)) => Some(part),
+            // A reader has it too. Rare: a write failed.
+            Err(shared) => match &*shared {
+                Part::Memory(part) => Some(part.clone()),
+                Part::Mapped(_) => None,
+            },
+            Ok(Part::Mapped(_)) => None,
+        }
+    }
+
+    /// Puts a part in the place of those that it covers; false when they are no longer there.
+    pub(crate) fn replace(&mut self, part: Arc<Part>) -> bool {
+        let (first, next) = (part.first(), part.next());
+        let begin = self.parts.partition_point(|part| part.first() < first);
+        let end = self.parts.partition_point(|part| part.next() <= next);
+        let covers = |parts: &[Arc<Part>]| {
+            parts.first().is_some_and(|part| part.first() == first)
+                && parts.last().is_some_and(|part| part.next() == next)
+        };
+        if begin >= end || !self.parts.get(begin..end).is_some_and(covers) {
+            return false;
+        }
+        Arc::make_mut(&mut self.parts).splice(begin..end, [part]);
+        true
+    }
+
+    /// The first part in memory behind which an event is written.
+    pub(crate) fn unfiled(&self, written: u64) -> Option<Arc<Part>> {
+        let unfiled = |part: &&Arc<Part>| matches!(&***part, Part::Memory(_)) && part.next() < written;
+        self.parts.iter().find(unfiled).cloned()
+    }
+
+    /// The head of the file of the events from a position on.
+    pub(crate) fn mapped(&self, first: u64) -> Option<PartHead> {
+        match self.part(first)? {
+            Part::Mapped(part) => Some(*part.head()).filter(|head| head.first == first),
+            Part::Memory(_) => None,
+        }
+    }
+
+    /// The part that holds a position.
+    fn part(&self, position: u64) -> Option<&Part> {
+        let at = self.parts.partition_point(|part| part.next() <= position);
+        self.parts.get(at).map(|part| &**part)
+    }
+
+    pub(super) fn segment_of(&self, position: u64) -> u64 {
+        self.part(position).map_or(0, Part::segment)
+    }
+
+    /// Asks the parts from the newest to the oldest until one answers.
+    fn newest<T>(&self, ask: impl Fn(&Part) -> Result<Option<T>, ReadError>) -> Result<Option<T>, ReadError> {
+        for part in self.parts.iter().rev() {
+            if let Some(found) = ask(part)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gathers what the parts say, in order.
+    fn all<T>(&self, ask: impl Fn(&Part) -> Result<Vec<T>, ReadError>) -> Result<Vec<T>, ReadError> {
+        let mut all = Vec::new();
+        for part in self.parts.iter() {
+            all.append(&mut ask(part)?);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+        self.newest(|part| match part {
+            Part::Memory(part) => Ok(part.position_of(id)),
+            Part::Mapped(part) => part.position_of(id),
+        })
+    }
+
+    pub(crate) fn id_at(&self, position: u64) -> Result<Option<EventId>, ReadError> {
+        match self.part(position) {
+            Some(Part::Memory(part)) => Ok(part.id_at(position)),
+            Some(Part::Mapped(part)) => part.id_at(position),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn kind_at(&self, position: u64) -> Result<Option<EventKind>, ReadError> {
+        match self.part(position) {
+            Some(Part::Memory(part)) => Ok(part.kind_at(position)),
+            Some(Part::Mapped(part)) => part.kind_at(position),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn address(&self, position: u64) -> Result<Option<Address>, ReadError> {
+        match self.part(position) {
+            Some(Part::Memory(part)) => Ok(part.address(position)),
+            Some(Part::Mapped(part)) => part.address(position),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn head(&self, entity: &str) -> Result<Option<Head>, ReadError> {
+        self.newest(|part| match part {
+            Part::Memory(part) => Ok(part.head(entity)),
+            Part::Mapped(part) => part.head_of(entity),
+        })
+    }
+
+    pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
+        self.newest(|part| match part {
+            Part::Memory(part) => Ok(part.position_at(entity, revision)),
+            Part::Mapped(part) => part.position_at(entity, revision),
+        })
+    }
+
+    pub(crate) fn revisions_below(&self, entity: &str, position: u64) -> Result<u64, ReadError> {
+        let below = self.newest(|part| match part {
+            part if part.first() >= position => Ok(None),
+            Part::Memory(part) => Ok(part.revisions_below(entity, position)),
+            Part::Mapped(part) => part.revisions_below(entity, position),
+        })?;
+        Ok(below.unwrap_or(0))
+    }
+
+    pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
+        self.newest(|part| match part {
+            Part::Memory(part) => Ok(part.key_of(scope)),
+            Part::Mapped(part) => part.key_of(scope),
+        })
+    }
+
+    pub(crate) fn keys_of(&self, scope: &KeyScope) -> Result<Vec<(KeyId, u64)>, ReadError> {
+        let mut keys = self.all(|part| match part {
+            Part::Memory(part) => Ok(part.keys_of(scope)),
+            Part::Mapped(part) => part.keys_of(scope),
+        })?;
+        keys.dedup_by_key(|(key_id, _)| *key_id);
+        Ok(keys)
+    }
+
+    pub(crate) fn keys_within(
+        &self,
+        within: &dyn Fn(&KeyScope) -> bool,
+    ) -> Result<BTreeMap<KeyScope, Vec<(KeyId, u64)>>, ReadError> {
+        let mut found: BTreeMap<KeyScope, Vec<(KeyId, u64)>> = BTreeMap::new();
+        let mut take = |scope: &KeyScope, keys: Vec<(KeyId, u64)>| merge(&mut found, scope, keys);
+        for part in self.parts.iter() {
+            match &**part {
+                Part::Memory(part) => part.keys_within(within, &mut take),
+                Part::Mapped(part) => part.keys_within(within, &mut take)?,
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn walk(&self, positions: Range<u64>, take: &mut dyn FnMut(Walked<'_>)) -> Result<(), ReadError> {
+        let from = self.parts.partition_point(|part| part.next() <= positions.start);
+        for part in self.parts.iter().skip(from).take_while(|part| part.first() < positions.end) {
+            match &**part {
+                Part::Memory(part) => part.walk(positions.clone(), take),
+                Part::Mapped(part) => part.walk(positions.clone(), take)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn caused_by(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+        self.all(|part| match part {
+            Part::Memory(part) => Ok(part.caused_by(id)),
+            Part::Mapped(part) => part.caused_by(id),
+        })
+    }
+
+    pub(crate) fn correlated(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+        self.all(|part| match part {
+            Part::Memory(part) => Ok(part.correlated(id)),
+            Part::Mapped(part) => part.correlated(id),
+        })
+    }
+
+    pub(crate) fn edges(&self, position: u64) -> Result<Option<Edges>, ReadError> {
+        match self.part(position) {
+            Some(Part::Memory(part)) => Ok(part.edges(position)),
+            Some(Part::Mapped(part)) => part.edges(position),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn newest_match(&self, item: &QueryItem, from: u64) -> Result<Option<u64>, ReadError> {
+        self.newest(|part| match part {
+            part if part.next() <= from => Ok(None),
+            Part::Memory(part) => Ok(part.newest_match(item, from)),
+            Part::Mapped(part) => part.newest_match(item, from),
+        })
+    }
+
+    pub(crate) fn new_entities(&self) -> u64 {
+        let new = |part: &Arc<Part>| match &**part {
+            Part::Memory(part) => part.new_entities(),
+            Part::Mapped(part) => part.head().new_entities,
+        };
+        self.parts.iter().map(new).sum()
+    }
+
+    /// Memory; maps are none.
+    pub(crate) fn bytes(&self) -> usize {
+        let held = |part: &Arc<Part>| match &**part {
+            Part::Memory(part) => part.bytes(),
+            Part::Mapped(_) => size_of::<MappedPart>(),
+        };
+        self.parts.iter().map(held).sum()
+    }
+}
+
+/// Adds the keys that a later part has of a key scope.
+pub(crate) fn merge(found: &mut BTreeMap<KeyScope, Vec<(KeyId, u64)>>, scope: &KeyScope, keys: Vec<(KeyId, u64)>) {
+    let known = found.entry(scope.clone()).or_default();
+    known.extend(keys);
+    known.dedup_by_key(|(key_id, _)| *key_id);
+}

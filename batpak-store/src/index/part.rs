@@ -1,0 +1,78 @@
+//! Index files: the index of one segment's events, or of the first ones of a segment, as a file that is answered from a memory map.
+//!
+//! An index file is a footer by itself (`FORMAT.md`, section 6): a checked table of sections, each with a check of its own. It holds no
+//! names and no ids: hash tables lead to events, whose frames are read to see whether they are the ones that were asked for.
+//!
+//! Invariants: it is derived: without it its segment is read and it is made again. It is made whole and synced under another name before
+//! it gets its own. Its table is checked when it is opened, each section when it is used first; one that is damaged is told, and never
+//! answered from.
+
+mod encode;
+mod head;
+mod keyed;
+mod list;
+mod mapped;
+mod matching;
+mod open;
+mod shelf;
+mod source;
+mod table;
+mod write;
+
+pub(crate) use head::PartHead;
+pub(crate) use mapped::MappedPart;
+use open::Found;
+pub(crate) use shelf::Shelf;
+pub(crate) use source::{INDEX_DIR, Source};
+
+/// The sections, by their tags; those of footers are below 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Head = 16,
+    /// Where each frame begins, 32 bits each.
+    Offsets = 17,
+    /// Event id to place.
+    Ids = 18,
+    Entities = 19,
+    Scopes = 20,
+    Kinds = 21,
+    Tags = 22,
+    Causes = 23,
+    Correlations = 24,
+    /// Key scope to the events from which on it has another key.
+    KeyScopes = 25,
+    /// The keys that events name.
+    Named = 26,
+    /// The store's own events that an open takes in.
+    Records = 27,
+}
+
+impl Section {
+    const ALL: [Self; 12] = [
+        Self::Head,
+        Self::Offsets,
+        Self::Ids,
+        Self::Entities,
+        Self::Scopes,
+        Self::Kinds,
+        Self::Tags,
+        Self::Causes,
+        Self::Correlations,
+        Self::KeyScopes,
+        Self::Named,
+        Self::Records,
+    ];
+
+    /// Those that lead from a key to a list of events.
+    const KEYED: [Self; 7] =
+        [Self::Entities, Self::Scopes, Self::Kinds, Self::Tags, Self::Causes, Self::Correlations, Self::KeyScopes];
+
+    const fn tag(self) -> u16 {
+        self as u16
+    }
+
+    /// Whether a file without the section is none; else the section is empty then.
+    const fn is_needed(self) -> bool {
+        matches!(self, Self::Head | Self::Offsets | Self::Ids | Self::Named | Self::Records)
+    }
+}

@@ -1,0 +1,93 @@
+//! What an index file says of itself: which events it covers, and which log it was made of.
+//!
+//! Invariant: a file is used only for a segment that holds these very events: positions, bytes and the last chain hash agree.
+
+use batpak_format::{ChainHash, EventId, KeyId, StoreId};
+
+/// Bytes of an encoded head.
+pub(super) const HEAD_BYTES: usize = 16 + 8 * 8 + 32 + 16 + 16;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartHead {
+    pub(crate) store: StoreId,
+    pub(crate) segment: u64,
+    /// Where its first frame begins and its last one ends, in bytes from the start of the segment's file.
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+    /// Its positions: the first, and how many.
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+    /// How many entities have their first event here.
+    pub(crate) new_entities: u64,
+    pub(crate) key_id_max: Option<KeyId>,
+    /// Of the last event.
+    pub(crate) chain_hash: ChainHash,
+    /// Of the ids that are ordered by time (UUID version 7); a lowest above the highest when there is none.
+    pub(crate) id_min: EventId,
+    pub(crate) id_max: EventId,
+}
+
+/// Whether an id is ordered by time: those of one segment lie close together, and no other segment need be asked for them.
+pub(crate) const fn is_time_ordered(id: &EventId) -> bool {
+    id.as_bytes()[6] >> 4 == 7
+}
+
+impl PartHead {
+    /// One past its last position.
+    pub(crate) const fn next(&self) -> u64 {
+        self.first + self.count
+    }
+
+    /// Whether an id may stand here, by its time alone.
+    pub(super) fn may_hold(&self, id: &EventId) -> bool {
+        !is_time_ordered(id) || (self.id_min.as_bytes()..=self.id_max.as_bytes()).contains(&id.as_bytes())
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEAD_BYTES);
+        out.extend_from_slice(self.store.as_bytes());
+        let key_id = self.key_id_max.map_or(0, KeyId::as_u64);
+        let has_key = u64::from(self.key_id_max.is_some());
+        let words = [self.segment, self.begin, self.end, self.first, self.count, self.new_entities, has_key, key_id];
+        words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        out.extend_from_slice(self.chain_hash.as_bytes());
+        out.extend_from_slice(self.id_min.as_bytes());
+        out.extend_from_slice(self.id_max.as_bytes());
+        out
+    }
+
+    /// Reads a head; none for what no encoder writes.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (store, rest) = bytes.split_first_chunk::<16>()?;
+        let (words, rest) = rest.split_first_chunk::<64>()?;
+        let (chain_hash, rest) = rest.split_first_chunk::<32>()?;
+        let (id_min, rest) = rest.split_first_chunk::<16>()?;
+        let id_max: &[u8; 16] = rest.try_into().ok()?;
+        let mut numbers = [0; 8];
+        for (number, word) in numbers.iter_mut().zip(words.as_chunks().0) {
+            *number = u64::from_le_bytes(*word);
+        }
+        let [segment, begin, end, first, count, new_entities, has_key, key_id] = numbers;
+        let key_id_max = match (has_key, key_id) {
+            (1, key_id) => Some(KeyId::from_u64(key_id)),
+            (0, 0) => None,
+            _ => return None,
+        };
+        let sound =
+            begin < end && end <= u64::from(u32::MAX) + (1 << 32) && count > 0 && first.checked_add(count).is_some();
+        sound.then_some(Self {
+            store: StoreId::from_bytes(*store),
+            segment,
+            begin,
+            end,
+            first,
+            count,
+            new_entities,
+            key_id_max,
+            chain_hash: ChainHash::from_bytes(*chain_hash),
+            id_min: EventId::from_bytes(*id_min),
+            id_max: EventId::from_bytes(*id_max),
+        })
+    }
+}

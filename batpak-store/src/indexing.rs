@@ -1,0 +1,160 @@
+//! Index files while the store runs: made when a segment has been rolled and when the store is closed, and made again when one is found
+//! damaged.
+//!
+//! Invariants: only events that are with the operating system get into a file, and a file takes the place of the very part in memory that
+//! it was made of. Nothing depends on it: what has no file is answered from memory, and a store that is opened without makes it again.
+
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+};
+
+use batpak_format::SEGMENT_HEADER_LEN;
+use batpak_segment::{Access, ScanError, ScanItem, Scanner, segment_path};
+
+use crate::{
+    ReadError,
+    index::{Address, MemoryPart, Part, Room, Source},
+    sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, read, spawn, write},
+    view::View,
+};
+
+/// So many events of the active segment are left without a file at a close; the next open reads them.
+const UNFILED_MAX: u64 = 0;
+/// So many files a segment may have; then its frames are read and it gets one.
+const FILES_MAX: usize = 4;
+
+/// Who makes the index file of a segment that was rolled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a thread of the store's own, or a thread of the caller's")]
+pub enum Indexing {
+    /// A thread of the store's own, which lives as long as it takes: no append waits for it.
+    #[default]
+    Background,
+    /// The append that went into the next segment, before it returns: the store starts no thread.
+    Inline,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    indexing: Indexing,
+    running: Arc<AtomicBool>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Indexer {
+    pub(crate) fn new(indexing: Indexing) -> Self {
+        Self { indexing, running: Arc::new(AtomicBool::new(false)), worker: Mutex::new(None) }
+    }
+
+    /// Has files made of the segments that were rolled since; `written` is one past the last position that is with the operating
+    /// system.
+    pub(crate) fn look(&self, view: &Arc<View>, written: u64) {
+        if !view.has_unfiled(written) || self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let running = Arc::clone(&self.running);
+        match self.indexing {
+            Indexing::Inline => {
+                view.file_ended(written);
+                running.store(false, Ordering::Release);
+            }
+            Indexing::Background => {
+                let view = Arc::clone(view);
+                let worker = spawn(move || {
+                    view.file_ended(written);
+                    running.store(false, Ordering::Release);
+                });
+                // The one before has done its work.
+                let before = lock(&self.worker).replace(worker);
+                drop(before.map(JoinHandle::join));
+            }
+        }
+    }
+
+    /// Makes what files are left to be made of a log that was closed.
+    pub(crate) fn finish(&self, view: &View) {
+        drop(lock(&self.worker).take().map(JoinHandle::join));
+        view.file_ended(u64::MAX);
+        view.file_active();
+    }
+}
+
+impl View {
+    /// Whether a rolled segment has no file. A part is one once an event behind it is written.
+    fn has_unfiled(&self, written: u64) -> bool {
+        self.unfiled.load(Ordering::Acquire) && read(&self.index).ended.unfiled(written).is_some()
+    }
+
+    /// Gives each rolled segment its file. What cannot be written now is written after the next roll, at the close, or by the next open.
+    fn file_ended(&self, written: u64) {
+        loop {
+            let unfiled = read(&self.index).ended.unfiled(written);
+            let Some(unfiled) = unfiled else {
+                self.unfiled.store(false, Ordering::Release);
+                return;
+            };
+            let Part::Memory(part) = &*unfiled else { return };
+            let Ok(filed) = self.source.write(part) else {
+                self.unfiled.store(false, Ordering::Release);
+                return;
+            };
+            write(&self.index).ended.replace(Arc::new(Part::Mapped(filed)));
+        }
+    }
+
+    /// Gives the events of the active segment a file, when there are many, for the next open.
+    fn file_active(&self) {
+        let index = read(&self.index);
+        let (active, segment) = (&index.active, index.active.segment());
+        if active.next() - active.first() <= UNFILED_MAX {
+            return;
+        }
+        let before = index.ended.parts().iter().filter(|part| part.segment() == segment);
+        let (count, first) = (before.clone().count(), before.clone().next().map(|part| part.first()));
+        match first.filter(|_| count >= FILES_MAX) {
+            None => drop(self.source.write(active)),
+            Some(first) => {
+                let (end, next) = (active.end(), active.next());
+                let whole = self.source.read(segment, first, SEGMENT_HEADER_LEN as u64, end, next - first);
+                drop(whole.and_then(|whole| self.source.write(&whole)));
+            }
+        }
+    }
+
+    /// Makes the index of a segment again whose file is damaged.
+    pub(crate) fn heal(&self, why: &ReadError) -> Result<(), ReadError> {
+        let ReadError::IndexDamaged { first_position, .. } = why else { return Ok(()) };
+        let damaged = read(&self.index).ended.mapped(*first_position);
+        let Some(head) = damaged else { return Ok(()) };
+        let refused = |source| ReadError::Disk { path: segment_path(&self.source.segments, head.segment), source };
+        let part = self.source.read(head.segment, head.first, head.begin, head.end, head.count).map_err(refused)?;
+        let filed = if self.source.writable { self.source.write(&part).ok() } else { None };
+        let part = filed.map_or_else(|| Part::Memory(part), Part::Mapped);
+        write(&self.index).ended.replace(Arc::new(part));
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Makes the index of so many events, from a position on, by reading their frames.
+    fn read(&self, segment: u64, first: u64, begin: u64, end: u64, count: u64) -> io::Result<MemoryPart> {
+        let file = self.disk.open(&segment_path(&self.segments, segment), Access::Read)?;
+        let broken = |why| match why {
+            ScanError::Io(why) => why,
+            _ => ErrorKind::InvalidData.into(),
+        };
+        let mut scanner = Scanner::new(file, self.store, segment, begin, end).map_err(broken)?;
+        let mut part = MemoryPart::new(segment, first, Room::default());
+        while part.next() < first + count {
+            match scanner.next().map_err(broken)? {
+                ScanItem::Frame { offset, frame } if frame.header().position() == part.next() => {
+                    self.with_entry(&frame, Address { segment, offset }, |entry| part.push(entry));
+                }
+                _ => return Err(ErrorKind::InvalidData.into()),
+            }
+        }
+        Ok(part)
+    }
+}
