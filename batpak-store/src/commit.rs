@@ -266,7 +266,7 @@ fn place_event(
     unit: &mut Unit,
 ) -> (Receipt, Vec<u8>) {
     let entity = event.coordinate.entity();
-    let (revision, previous) = match index.active.head(entity) {
+    let (revision, previous) = match index.loaded_head(entity) {
         Some(head) => (head.revision + 1, head.chain_hash),
         None => (0, entity_root(context.store, entity)),
     };

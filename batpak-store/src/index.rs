@@ -148,6 +148,11 @@ impl LogIndex {
         Ok(())
     }
 
+    /// Returns the last event of an entity whose head was loaded; since then at most one segment was begun.
+    pub(crate) fn loaded_head(&self, entity: &str) -> Option<Head> {
+        self.active.head(entity).or_else(|| self.ended.last_memory()?.head(entity))
+    }
+
     /// Returns the position of an entity's event by its revision.
     pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
         match self.active.position_at(entity, revision) {
@@ -206,11 +211,14 @@ impl LogIndex {
 
     /// Goes on in a segment.
     pub(crate) fn begin(&mut self, segment: u64) {
+        if self.active.is_empty() {
+            // The heads that were loaded into it are kept.
+            self.active.move_to(segment);
+            return;
+        }
         let fresh = MemoryPart::new(segment, self.active.next(), self.active.room());
         let ended = std::mem::replace(&mut self.active, fresh);
-        if !ended.is_empty() {
-            self.ended.push(Arc::new(Part::Memory(ended)));
-        }
+        self.ended.push(Arc::new(Part::Memory(ended)));
     }
 
     /// Puts a file in the place of the active part, or behind an empty one, and goes on behind it in the same segment.

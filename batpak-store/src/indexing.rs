@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// So many events of the active segment are left without a file at a close; the next open reads them.
-const UNFILED_MAX: u64 = 0;
+const UNFILED_MAX: u64 = 1024;
 /// So many files a segment may have; then its frames are read and it gets one.
 const FILES_MAX: usize = 4;
 

@@ -73,6 +73,10 @@ impl Store {
         });
         let keys = opening.settle(keys, &scan, pending, &mut report)?;
         let mut store = opening.wake_writer(scan, keys, report, [lock, held])?;
+        // All that was read is with the operating system.
+        if let Side::Writer(writer) = &store.side {
+            writer.index_ended();
+        }
         if let Some(intent) = pending
             && store.complete_shred(intent)?
         {

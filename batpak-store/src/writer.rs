@@ -143,6 +143,11 @@ impl Writer {
         }
     }
 
+    /// Has an index file made of each segment before the active one.
+    pub(crate) fn index_ended(&self) {
+        self.indexer.look(&self.pipeline.view, u64::MAX);
+    }
+
     /// Starts the thread that drains the write buffer, at the first deferred append.
     fn start_drainer(&self) {
         if self.drains.swap(true, Ordering::AcqRel) {

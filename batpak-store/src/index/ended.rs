@@ -58,8 +58,16 @@ impl Ended {
         Arc::make_mut(&mut self.parts).push(part);
     }
 
+    pub(super) fn last_memory(&self) -> Option<&MemoryPart> {
+        match &**self.parts.last()? {
+            Part::Memory(part) => Some(part),
+            Part::Mapped(_) => None,
+        }
+    }
+
     /// Takes out the last part, which was given no file yet.
     pub(super) fn pop_memory(&mut self) -> Option<MemoryPart> {
+        self.last_memory()?;
         let last = Arc::make_mut(&mut self.parts).pop()?;
         match Arc::try_unwrap(last) {
             Ok(Part::Memory(part)) => Some(part),

@@ -118,6 +118,12 @@ impl MemoryPart {
         }
     }
 
+    /// Goes on in another segment, while there are no events.
+    pub(crate) fn move_to(&mut self, segment: u64) {
+        debug_assert!(self.is_empty(), "events stay in their segment");
+        self.segment = segment;
+    }
+
     /// The room that a part like this one needs.
     pub(crate) fn room(&self) -> Room {
         Room { events: self.ids.len(), entities: self.streams.len(), keys: self.keys.len() }

@@ -14,7 +14,8 @@ use batpak_segment::{Disk, DiskCall, MemoryDisk};
 
 use super::disk::ModelDisk;
 use crate::{
-    AppendError, Config, Coordinate, Durability, Encryption, EventKind, Granularity, Local, NewEvent, Receipt, Store,
+    AppendError, Config, Coordinate, Durability, Encryption, EventKind, Granularity, Indexing, Local, NewEvent,
+    Receipt, Store,
     defect::{Defect, seed},
 };
 
@@ -69,7 +70,7 @@ impl Rig {
 }
 
 fn config(disk: Arc<dyn Disk>) -> Config {
-    Config::new(Encryption::sealed(Local::new())).granularity(Granularity::Event).disk(disk)
+    Config::new(Encryption::sealed(Local::new())).granularity(Granularity::Event).indexing(Indexing::Inline).disk(disk)
 }
 
 /// Whether a call is about the log.

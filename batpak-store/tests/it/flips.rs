@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use batpak_store::{
-    Config, Durability, Encryption, OpenError, Store,
+    Config, Durability, Encryption, OpenError, ReadError, Store, VerifyOptions,
     format::{SEGMENT_HEADER_LEN, SegmentHeader},
-    segment::{MemoryDisk, RecoveryError, TornReason},
+    segment::{Disk, MemoryDisk, RecoveryError, TornReason},
 };
 
 use crate::{
-    kit::{Place, append, event, payloads, sound},
+    kit::{Place, append, event, is_index_file, payloads, sound},
     spots::{Spot, flipped, in_segment, segment_file, spots},
 };
 
@@ -36,6 +36,10 @@ impl Live {
             append(&store, "a", &payload);
         }
         let disk = place.memory.clone().unwrap().copy();
+        // With them an open reads no frame of a rolled segment.
+        for (path, _) in Place::on(disk.clone()).files().iter().filter(|(path, _)| is_index_file(path)) {
+            disk.remove(path).unwrap();
+        }
         let spots = spots(&place);
         assert_eq!(spots.last().unwrap().segment, 4, "the buffered events must not roll");
         Self { disk, spots }
@@ -138,6 +142,36 @@ fn flip_in_a_frame_of_a_rolled_segment_is_corrupt() {
     for spot in [second[0], second[second.len() / 2], second[second.len() - 1]] {
         live.corrupt(range(&spot), 2, spot.offset, spot.position);
     }
+}
+
+/// With index files an open reads no frame of a rolled segment: a flip there is found when the event is read, or the log verified, and
+/// the event of a chain that goes on from it cannot be appended.
+#[test]
+fn flip_in_a_frame_of_a_segment_with_its_index_file_is_found_when_it_is_read() {
+    let place = Place::memory();
+    let store = Store::create(place.dir(), config(&place).segment_bytes(4096)).unwrap();
+    for n in 0..30 {
+        store.append(&event(["a", "b"][n % 2], &[7; 200])).unwrap();
+    }
+    assert_eq!(append(&store, "a", b"then a new segment, at the latest").position, 31);
+    drop(store);
+    let all = spots(&place);
+    let spot = all.iter().rfind(|spot| spot.segment == 2).unwrap();
+    let damaged = flipped(place.memory.as_ref().unwrap(), 2, spot.offset + 100);
+    let store = open(&damaged);
+    assert_eq!((store.open_report().torn, store.open_report().clean), (None, true));
+    let damage = |why| matches!(why, ReadError::Damaged { position, .. } if position == spot.position);
+    assert!(damage(store.at(spot.position).unwrap_err()));
+    assert_eq!(store.at(spot.position - 1).unwrap().unwrap().header.position, spot.position - 1);
+    let report = store.verify(VerifyOptions::full(), &mut |_| {}).unwrap();
+    assert_eq!((report.problems_total > 0, report.problems[0].position), (true, spot.position));
+    drop(store);
+    let files = damaged.files();
+    for (path, _) in files.iter().filter(|(path, _)| is_index_file(path)) {
+        damaged.disk.remove(path).unwrap();
+    }
+    let why = Store::open(damaged.dir(), config(&damaged)).unwrap_err();
+    assert!(is_corrupt(&why, 2, spot.offset, spot.position), "{why:?}");
 }
 
 #[test]

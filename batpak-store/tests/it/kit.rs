@@ -6,7 +6,7 @@ use std::{
 };
 
 use batpak_store::{
-    Config, Coordinate, Encryption, Event, EventKind, Granularity, KeyFile, NewEvent, Query, Receipt, Store,
+    Config, Coordinate, Encryption, Event, EventKind, Granularity, Indexing, KeyFile, NewEvent, Query, Receipt, Store,
     segment::{Disk, MemoryDisk, RealDisk},
 };
 use tempfile::TempDir;
@@ -56,7 +56,7 @@ impl Place {
     }
 
     pub fn with(&self, encryption: Encryption) -> Config {
-        Config::new(encryption).disk(Arc::clone(&self.disk)).segment_bytes(16 * 1024)
+        Config::new(encryption).disk(Arc::clone(&self.disk)).segment_bytes(16 * 1024).indexing(Indexing::Inline)
     }
 
     pub fn create(&self) -> Store {
@@ -142,6 +142,10 @@ pub fn at(entity: &str) -> Coordinate {
 
 pub fn event<'a>(entity: &str, payload: &'a [u8]) -> NewEvent<'a> {
     NewEvent::new(at(entity), kind(), payload)
+}
+
+pub fn is_index_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "idx")
 }
 
 pub fn append(store: &Store, entity: &str, payload: &[u8]) -> Receipt {

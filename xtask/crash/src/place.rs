@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use batpak_store::{Config, Durability, Encryption, Granularity, KeyFile, Local};
+use batpak_store::{Config, Durability, Encryption, Granularity, Indexing, KeyFile, Local};
 
 use crate::random::{Stream, Ticks};
 use crate::sim::{SimDisk, State};
@@ -45,6 +45,8 @@ impl Setup {
             .disk(Arc::new(disk.clone()))
             .durability(self.durability)
             .segment_bytes(4096)
+            // Nor would its thread for index files write at a time that can be repeated.
+            .indexing(Indexing::Inline)
             // The store's own thread would drain at a time of its own.
             .deferred_buffer(600, Duration::from_secs(3600))
             .clock(Arc::new(Ticks::new()))

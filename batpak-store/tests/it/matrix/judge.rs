@@ -2,14 +2,17 @@
 //!
 //! A damage that an open neither refuses nor reports must be gone from the disk afterwards: nothing in a store's files is without use.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use batpak_store::{
-    Event, OpenError, OpenReport, ProviderError, Store, VerifyOptions, VerifyReport, segment::RecoveryError,
+    AppendCondition, AppendError, Event, OpenError, OpenReport, ProviderError, QueryItem, ReadError, Selector, Store,
+    VerifyOptions, VerifyReport,
+    format::{EventHeader, SYSTEM_ENTITY},
+    segment::RecoveryError,
 };
 
 use super::subject::{FileKind, Subject, Target};
-use crate::kit::{Place, append};
+use crate::kit::{Place, append, event};
 
 /// What was made of a damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +70,9 @@ pub fn judge_reader(subject: &Subject, target: &Target, place: &Place) -> Answer
         Ok(store) => {
             let readable = readable(subject, &store, store.stats().visible_mark)?;
             let report = store.open_report();
-            let verified = verified(&store)?;
             let visible = store.stats().visible_mark;
+            let readable = lookups(subject, &store, visible)? && readable;
+            let verified = verified(&store)?;
             if visible < durable {
                 return wrong("a reader misses what is durable");
             }
@@ -100,6 +104,7 @@ fn opened(
     let report = store.open_report().clone();
     let visible = store.stats().visible_mark;
     let readable = readable(subject, &store, visible)?;
+    let readable = lookups(subject, &store, visible)? && readable;
     let verified = verified(&store)?;
     if visible < durable {
         return wrong(("durable events are gone", visible, &report));
@@ -107,6 +112,7 @@ fn opened(
     if visible < subject.events.len() as u64 && report.torn.is_none() {
         return if end_gone { Ok(Answer::EndGone) } else { wrong(("events are gone", visible, &report)) };
     }
+    let readable = conditions(subject, &store, visible)? && readable;
     let is_there = place.disk.exists(&target.path).unwrap() && place.read(&target.path) == target.bytes;
     goes_on(&store)?;
     drop(store);
@@ -166,6 +172,7 @@ fn names(target: &Target, report: &OpenReport) -> bool {
         FileKind::KeysetA => findings.contains("(A)"),
         FileKind::KeysetB => findings.contains("(B)"),
         FileKind::Extent => findings.contains("extent"),
+        FileKind::Index => !report.index_rebuilt.is_empty(),
         _ => report.torn.is_some_and(|torn| Some(torn.segment) == target.segment),
     }
 }
@@ -208,6 +215,50 @@ fn readable(subject: &Subject, store: &Store, visible: u64) -> Judged<bool> {
     Ok(whole)
 }
 
+/// Looks events up by everything that they are indexed by, as far as they can be read; false when a lookup is refused.
+fn lookups(subject: &Subject, store: &Store, visible: u64) -> Judged<bool> {
+    let mut whole = true;
+    let listed = |pick: &dyn Fn(&Event) -> bool| {
+        let listed = subject.events.iter().filter(|event| pick(event)).map(|event| event.header.position);
+        listed.filter(|position| *position < visible).collect::<Vec<_>>()
+    };
+    let ids: Vec<_> = subject.events.iter().map(|event| event.header.id).collect();
+    for (id, event) in ids.iter().zip(&subject.events) {
+        let (header, entity) = (&event.header, event.header.coordinate.entity());
+        whole &= same(store.position_of(*id), &Some(header.position).filter(|position| *position < visible))?;
+        let caused = listed(&|other| other.header.causes.iter().any(|cause| cause.id == *id));
+        whole &= same(store.caused_by(*id), &caused)?;
+        whole &= same(store.correlated(*id), &listed(&|other| other.header.correlation == Some(*id)))?;
+        let stream = listed(&|other| other.header.coordinate.entity() == entity);
+        let read = store
+            .stream(entity, 0)
+            .and_then(|events| events.map(|event| Ok(event?.header.position)).collect::<Result<Vec<_>, _>>());
+        whole &= same(read, &stream)?;
+        if subject.sealed && entity != SYSTEM_ENTITY {
+            let keys = |event: &Event| event.header.encryption.map(|encryption| encryption.key_id);
+            let live = |event: &&Event| {
+                event.header.coordinate.entity() == entity
+                    && event.header.position < visible
+                    && event.payload.open().is_some()
+            };
+            let expected: BTreeSet<_> = subject.events.iter().filter(live).filter_map(keys).collect();
+            let planned = store.plan_shred(&[Selector::Entity(entity.into())]);
+            let planned = planned.map(|plan| plan.key_scopes.iter().flat_map(|scope| scope.keys.clone()).collect());
+            whole &= same(planned, &expected)?;
+        }
+    }
+    Ok(whole)
+}
+
+/// A lookup is answered as it was before, or refused.
+fn same<T: PartialEq + std::fmt::Debug, E: std::fmt::Debug>(found: Result<T, E>, expected: &T) -> Judged<bool> {
+    match found {
+        Err(_) => Ok(false),
+        Ok(found) if found == *expected => Ok(true),
+        Ok(found) => wrong((found, expected)),
+    }
+}
+
 /// After an append, and after an open of its own.
 fn readable_again(subject: &Subject, store: &Store, visible: u64) -> Judged {
     let visible = visible.min(subject.events.len() as u64);
@@ -221,6 +272,42 @@ fn is_lost(found: &Event, event: &Event) -> bool {
 
 fn verified(store: &Store) -> Judged<VerifyReport> {
     store.verify(VerifyOptions::full(), &mut |_| {}).map_err(|why| Answer::Wrong(format!("{why:?}")))
+}
+
+/// An append that must not follow an event of this kind, scope or tag is refused for the newest one.
+fn conditions(subject: &Subject, store: &Store, visible: u64) -> Judged<bool> {
+    let mut whole = true;
+    let callers = || subject.events.iter().filter(|event| !event.header.kind.is_reserved());
+    for event in callers().filter(|event| event.header.position < visible) {
+        let newest = |has: &dyn Fn(&EventHeader) -> bool| {
+            callers()
+                .rfind(|other| other.header.position < visible && has(&other.header))
+                .map(|other| other.header.position)
+        };
+        let (kind, scope) = (event.header.kind, event.header.coordinate.scope());
+        whole &= refuses(store, QueryItem::any().kind(kind), newest(&|header| header.kind == kind))?;
+        let scoped = newest(&|header| header.coordinate.scope() == scope);
+        whole &= refuses(store, QueryItem::any().scope(scope), scoped)?;
+        for tag in event.header.tags.iter() {
+            let tagged = newest(&|header| header.tags.iter().any(|has| has == tag));
+            whole &= refuses(store, QueryItem::any().tag(tag), tagged)?;
+        }
+    }
+    Ok(whole)
+}
+
+fn refuses(store: &Store, item: QueryItem, newest: Option<u64>) -> Judged<bool> {
+    let conditional = || store.append(&event("on", b"never").condition(AppendCondition::fail_if(item.clone())));
+    let answer = match conditional() {
+        // It is made again.
+        Err(AppendError::Read(ReadError::IndexDamaged { .. })) => conditional(),
+        answer => answer,
+    };
+    match answer {
+        Err(AppendError::ConditionFailed { position }) if Some(position) == newest => Ok(true),
+        Err(AppendError::Read(ReadError::Damaged { .. })) => Ok(false),
+        other => wrong(other),
+    }
 }
 
 /// A store that opened takes events.

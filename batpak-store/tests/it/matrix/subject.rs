@@ -31,12 +31,14 @@ pub enum FileKind {
     KeysetB,
     Extent,
     KeyFile,
+    /// The index file of a rolled segment.
+    Index,
     /// It holds nothing; it can only be missing.
     Lock,
 }
 
 impl FileKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::First,
         Self::Rolled,
         Self::LastRolled,
@@ -47,6 +49,7 @@ impl FileKind {
         Self::KeysetB,
         Self::Extent,
         Self::KeyFile,
+        Self::Index,
         Self::Lock,
     ];
 
@@ -66,6 +69,7 @@ impl FileKind {
             Self::KeysetB => "keyset.b",
             Self::Extent => "extent",
             Self::KeyFile => "key file",
+            Self::Index => "index file",
             Self::Lock => "lock",
         }
     }
@@ -94,7 +98,7 @@ pub struct Subject {
     pub targets: Vec<Target>,
     pub events: Vec<Event>,
     evidence: Vec<Evidence>,
-    sealed: bool,
+    pub sealed: bool,
 }
 
 impl Subject {
@@ -241,6 +245,7 @@ fn target(place: &Place, path: PathBuf, bytes: Vec<u8>, last: u64, sealed: bool)
         (None, "keyset.b") => FileKind::KeysetB,
         (None, "lock") => FileKind::Lock,
         (None, _) if path == place.key_file() => FileKind::KeyFile,
+        (None, name) if name.ends_with(".idx") => FileKind::Index,
         (None, _) => FileKind::Extent,
     };
     Target { path, kind, bytes, segment }
