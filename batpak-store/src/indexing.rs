@@ -123,6 +123,21 @@ impl View {
         }
     }
 
+    /// Checks every index file, and makes the damaged ones again; returns their segments.
+    pub(crate) fn check_files(&self) -> Result<Vec<u64>, ReadError> {
+        let ended = read(&self.index).ended.clone();
+        let mut damaged = Vec::new();
+        for part in ended.parts() {
+            if let Part::Mapped(mapped) = &**part
+                && let Err(why) = mapped.check()
+            {
+                self.heal(&why)?;
+                damaged.push(part.segment());
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Makes the index of a segment again whose file is damaged.
     pub(crate) fn heal(&self, why: &ReadError) -> Result<(), ReadError> {
         let ReadError::IndexDamaged { first_position, .. } = why else { return Ok(()) };

@@ -62,6 +62,8 @@ pub struct VerifyReport {
     pub problems: Vec<Problem>,
     /// How many things do not hold.
     pub problems_total: u64,
+    /// Segments of which an index file is damaged. It follows from the segment, and is made again; by a read-only store in memory.
+    pub index_damaged: Vec<u64>,
     /// Chain hash of the last event.
     pub chain_hash: Option<ChainHash>,
 }
@@ -149,7 +151,8 @@ impl Store {
     /// # Errors
     /// [`ReadError::Disk`] when the log cannot be read.
     pub fn verify(&self, options: VerifyOptions, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, ReadError> {
-        self.verify_until(options, &mut |_| ControlFlow::Continue(()), progress)
+        let report = self.verify_until(options, &mut |_| ControlFlow::Continue(()), progress)?;
+        Ok(VerifyReport { index_damaged: self.view().check_files()?, ..report })
     }
 
     /// Verifies the log from its first byte, and hands out each frame once it was looked at, until it is told to stop.

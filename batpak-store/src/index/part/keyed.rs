@@ -19,10 +19,11 @@ pub(super) fn hash(store: &StoreId, key: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Gathers keys with their events.
+/// Gathers keys with their events, in any order: the same keys make the same section.
 #[derive(Debug, Default)]
 pub(super) struct KeyedBuilder {
-    entries: Vec<(u64, u32)>,
+    /// The hash of each key, and where its list ends; it begins where the one before ends.
+    keys: Vec<(u64, usize)>,
     lists: Vec<u8>,
 }
 
@@ -30,20 +31,34 @@ impl KeyedBuilder {
     /// Adds a key by its hash; a key without events is none.
     pub(super) fn add(&mut self, hash: u64, base: u64, events: &[u32]) {
         if !events.is_empty() {
-            self.entries
-                .push((hash, u32::try_from(self.lists.len()).expect("the lists of 4 GiB of frames are below 4 GiB")));
             list::put(&mut self.lists, base, events);
+            self.keys.push((hash, self.lists.len()));
         }
     }
 
     /// The section; none without keys.
-    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
-        if self.entries.is_empty() {
+    ///
+    /// # Panics
+    /// When the lists pass 4 GiB, which those of a segment do not.
+    pub(super) fn finish(self) -> Option<Vec<u8>> {
+        if self.keys.is_empty() {
             return None;
         }
-        let mut out = Vec::with_capacity(self.entries.len() * 5 + self.lists.len());
-        table::put(&mut out, &mut self.entries);
-        out.extend_from_slice(&self.lists);
+        let mut begin = 0;
+        let mut keys: Vec<(u64, &[u8])> = Vec::with_capacity(self.keys.len());
+        for (hash, end) in &self.keys {
+            keys.push((*hash, &self.lists[begin..*end]));
+            begin = *end;
+        }
+        keys.sort_unstable();
+        let (mut entries, mut lists) = (Vec::with_capacity(keys.len()), Vec::with_capacity(self.lists.len()));
+        for (hash, list) in keys {
+            entries.push((hash, u32::try_from(lists.len()).expect("a segment below 4 GiB has shorter lists")));
+            lists.extend_from_slice(list);
+        }
+        let mut out = Vec::with_capacity(entries.len() * 5 + lists.len());
+        table::put(&mut out, &mut entries);
+        out.extend_from_slice(&lists);
         Some(out)
     }
 }

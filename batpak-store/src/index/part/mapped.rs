@@ -55,6 +55,11 @@ impl MappedPart {
         Ok(row.bytes(&self.bytes))
     }
 
+    /// Checks the whole file, also what was found whole before.
+    pub(crate) fn check(&self) -> Result<(), ReadError> {
+        if self.rows.iter().flatten().all(|row| row.is_whole(&self.bytes)) { Ok(()) } else { Err(self.damaged()) }
+    }
+
     pub(super) fn keyed(&self, section: Section) -> Result<Option<Keyed<'_>>, ReadError> {
         match self.section(section)? {
             [] => Ok(None),

@@ -121,6 +121,7 @@ fn opened(
     let clean = again.open_report().torn.is_none() && again.open_report().keyset.is_empty();
     readable_again(subject, &again, visible)?;
     match () {
+        () if !verified.index_damaged.is_empty() && target.kind == FileKind::Index && is_there => Ok(Answer::Healed),
         () if !names(target, &report) && report.is_silent() && readable && verified.is_sound() => match is_there {
             true => Ok(Answer::Rebuilt),
             false if unused => Ok(Answer::Unused),
