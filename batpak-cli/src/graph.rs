@@ -122,8 +122,7 @@ fn open(dir: &Path, keys: &Keys, payloads: bool) -> Result<Store, CliError> {
 fn build(store: &Store) -> Result<Graph, CliError> {
     Graph::build(store).map_err(|error| match error {
         FollowError::Event(source) => CliError::Graph(source),
-        // The store's index cannot fail.
-        FollowError::Source(never) => match never {},
+        FollowError::Source(why) => why.into(),
         // No other way to fail is known to this version.
         _ => CliError::GraphUnread,
     })

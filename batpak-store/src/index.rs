@@ -70,6 +70,9 @@ pub(crate) struct Entry<'a> {
     pub key_scope: Option<&'a KeyScope>,
 }
 
+/// Takes a key scope with its keys, each with the position of its first event.
+type TakeKeys<'t> = &'t mut dyn FnMut(&KeyScope, Vec<(KeyId, u64)>);
+
 /// One event as a walk shows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walked<'a> {
@@ -218,13 +221,13 @@ impl LogIndex {
         }
         let fresh = MemoryPart::new(segment, self.active.next(), self.active.room());
         let ended = std::mem::replace(&mut self.active, fresh);
-        self.ended.push(Arc::new(Part::Memory(ended)));
+        self.ended.push(Arc::new(Part::Memory(Box::new(ended))));
     }
 
     /// Puts a file in the place of the active part, or behind an empty one, and goes on behind it in the same segment.
-    pub(crate) fn end(&mut self, part: Box<MappedPart>) {
+    pub(crate) fn end(&mut self, part: MappedPart) {
         let (segment, next) = (part.head().segment, part.head().next());
-        self.ended.push(Arc::new(Part::Mapped(part)));
+        self.ended.push(Arc::new(Part::Mapped(Box::new(part))));
         self.active = MemoryPart::new(segment, next, Default::default());
     }
 
@@ -234,7 +237,7 @@ impl LogIndex {
         if self.active.is_empty()
             && let Some(before) = self.ended.pop_memory()
         {
-            self.active = before;
+            self.active = *before;
         }
         self.active.pop(previous);
     }

@@ -100,7 +100,7 @@ impl View {
                 self.unfiled.store(false, Ordering::Release);
                 return;
             };
-            write(&self.index).ended.replace(Arc::new(Part::Mapped(filed)));
+            write(&self.index).ended.replace(Arc::new(Part::Mapped(Box::new(filed))));
         }
     }
 
@@ -146,7 +146,7 @@ impl View {
         let refused = |source| ReadError::Disk { path: segment_path(&self.source.segments, head.segment), source };
         let part = self.source.read(head.segment, head.first, head.begin, head.end, head.count).map_err(refused)?;
         let filed = if self.source.writable { self.source.write(&part).ok() } else { None };
-        let part = filed.map_or_else(|| Part::Memory(part), Part::Mapped);
+        let part = filed.map_or_else(|| Part::Memory(Box::new(part)), |filed| Part::Mapped(Box::new(filed)));
         write(&self.index).ended.replace(Arc::new(part));
         Ok(())
     }

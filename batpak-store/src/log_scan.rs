@@ -218,12 +218,13 @@ impl Intake {
             return;
         }
         if let Ok(part) = self.source.write(&self.index.active) {
+            self.shelf.keep(ended, part.head().first);
             self.index.end(part);
         }
     }
 
     /// Takes in what an index file says, in the place of its frames; an error when it, or a frame it leads to, is damaged.
-    fn take_part(&mut self, segment: &SegmentHeader, part: Box<MappedPart>) -> Result<(), ReadError> {
+    fn take_part(&mut self, segment: &SegmentHeader, part: MappedPart) -> Result<(), ReadError> {
         let head = *part.head();
         let mut records = Vec::new();
         part.records(&mut |frame| {

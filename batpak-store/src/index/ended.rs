@@ -14,7 +14,7 @@ use crate::{ReadError, condition::QueryItem};
 /// The index of one segment's events, or of some of them.
 #[derive(Debug)]
 pub(crate) enum Part {
-    Memory(MemoryPart),
+    Memory(Box<MemoryPart>),
     Mapped(Box<MappedPart>),
 }
 
@@ -66,7 +66,7 @@ impl Ended {
     }
 
     /// Takes out the last part, which was given no file yet.
-    pub(super) fn pop_memory(&mut self) -> Option<MemoryPart> {
+    pub(super) fn pop_memory(&mut self) -> Option<Box<MemoryPart>> {
         self.last_memory()?;
         let last = Arc::make_mut(&mut self.parts).pop()?;
         match Arc::try_unwrap(last) {

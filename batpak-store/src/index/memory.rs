@@ -5,6 +5,10 @@
 //! grows to one segment's events and no further: then it becomes a file. What doubles as it grows is made as large as the segment before
 //! needed it, so that no append waits for a table to be moved.
 
+mod change;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
@@ -17,7 +21,7 @@ use batpak_keyset::KeyScope;
 use hashbrown::HashTable;
 
 use super::{
-    Address, Edges, Entry, Head, Walked, chain::Chain, column::Column, matching::Newest, names::Names,
+    Address, Edges, Head, TakeKeys, Walked, chain::Chain, column::Column, matching::Newest, names::Names,
     postings::Postings, sparse::Sparse,
 };
 
@@ -118,12 +122,6 @@ impl MemoryPart {
         }
     }
 
-    /// Goes on in another segment, while there are no events.
-    pub(crate) fn move_to(&mut self, segment: u64) {
-        debug_assert!(self.is_empty(), "events stay in their segment");
-        self.segment = segment;
-    }
-
     /// The room that a part like this one needs.
     pub(crate) fn room(&self) -> Room {
         Room { events: self.ids.len(), entities: self.streams.len(), keys: self.keys.len() }
@@ -161,76 +159,6 @@ impl MemoryPart {
         self.stream(entity).is_some_and(|stream| !stream.positions.is_empty() || stream.before.is_some())
     }
 
-    /// Notes the head that an entity has before this part's events.
-    pub(crate) fn note_head(&mut self, entity: &str, head: Head) {
-        let number = self.entities.number(entity) as usize;
-        let stream = Stream {
-            positions: Vec::new(),
-            chain_hash: head.chain_hash,
-            first_revision: head.revision + 1,
-            before: Some(head.position),
-        };
-        match self.streams.get_mut(number) {
-            Some(known) => *known = stream,
-            None => self.streams.push(stream),
-        }
-    }
-
-    fn push_stream(&mut self, entry: &Entry<'_>, place: u32) -> u32 {
-        let number = self.entities.number(entry.entity);
-        if number as usize == self.streams.len() {
-            self.streams.push(Stream {
-                positions: Vec::new(),
-                chain_hash: entry.chain_hash,
-                first_revision: entry.revision,
-                before: None,
-            });
-        }
-        if let Some(stream) = self.streams.get_mut(number as usize) {
-            stream.positions.push(place);
-            stream.chain_hash = entry.chain_hash;
-        }
-        number
-    }
-
-    fn push_id(&mut self, id: EventId, place: u32) {
-        self.ids.push(id);
-        let (hasher, ids) = (&self.hasher, &self.ids);
-        self.by_id.insert_unique(hasher.hash_one(id), place, |place| {
-            ids.get(*place as usize).map_or(0, |id| hasher.hash_one(id))
-        });
-    }
-
-    fn push_key(&mut self, scope: &KeyScope, key_id: KeyId, place: u32) {
-        match self.keys.get_mut(scope) {
-            Some(keys) => {
-                if keys.last().is_none_or(|(last, _)| *last != key_id) {
-                    keys.push((key_id, place));
-                }
-            }
-            None => {
-                self.key_bytes += scope.as_bytes().len() + size_of::<(KeyId, u32)>();
-                self.keys.insert(scope.clone(), vec![(key_id, place)]);
-            }
-        }
-    }
-
-    fn push_own_key(&mut self, key_id: KeyId, place: u32) {
-        let leaf = key_id.as_u64();
-        match self.own_keys.last_mut() {
-            Some(run) if run.first + u64::from(run.count) == leaf && run.place + run.count == place => run.count += 1,
-            _ => self.own_keys.push(OwnKeys { first: leaf, count: 1, place }),
-        }
-    }
-
-    fn pop_own_key(&mut self, place: u32) {
-        let Some(run) = self.own_keys.last_mut().filter(|run| run.place + run.count == place + 1) else { return };
-        run.count -= 1;
-        if run.count == 0 {
-            self.own_keys.pop();
-        }
-    }
-
     /// The keys that events here name, in runs: the first one, and how many.
     pub(crate) fn named(&self) -> Vec<(u64, u32)> {
         let shared = self.keys.values().flatten().map(|(key_id, _)| (key_id.as_u64(), 1));
@@ -244,27 +172,6 @@ impl MemoryPart {
             joins
         });
         runs
-    }
-
-    fn push_edges(&mut self, entry: &Entry<'_>, place: u32) {
-        self.causes.push(place, entry.causes.iter().copied());
-        self.correlations.push(place, entry.correlation);
-        for cause in entry.causes {
-            self.caused_by.push(cause.id, place);
-        }
-        if let Some(correlation) = entry.correlation {
-            self.correlated.push(correlation, place);
-        }
-    }
-
-    fn push_tags(&mut self, tags: &[&str], place: u32) {
-        let (names, tagged) = (&mut self.tag_names, &mut self.tagged);
-        let numbers = tags.iter().map(|tag| {
-            let number = names.number(tag);
-            tagged.push(number, place);
-            number
-        });
-        self.tags.push(place, numbers);
     }
 
     pub(super) fn entity_number(&self, name: &str) -> Option<u32> {
@@ -367,11 +274,7 @@ impl MemoryPart {
         self.keys.get(scope).map(|keys| self.with_first(keys)).unwrap_or_default()
     }
 
-    pub(crate) fn keys_within(
-        &self,
-        within: &dyn Fn(&KeyScope) -> bool,
-        take: &mut dyn FnMut(&KeyScope, Vec<(KeyId, u64)>),
-    ) {
+    pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool, take: TakeKeys<'_>) {
         for (scope, keys) in self.keys.iter().filter(|(scope, _)| within(scope)) {
             take(scope, self.with_first(keys));
         }
@@ -454,176 +357,5 @@ impl MemoryPart {
             + self.keys.capacity() * (size_of::<(KeyScope, Vec<(KeyId, u32)>)>() + 1)
             + self.key_bytes
             + self.own_keys.capacity() * size_of::<OwnKeys>()
-    }
-
-    /// Adds the next event, which stands in this part's segment.
-    ///
-    /// # Panics
-    /// When the segment passes 4 GiB, which no segment does.
-    pub(crate) fn push(&mut self, entry: &Entry<'_>) {
-        debug_assert_eq!((entry.position, entry.address.segment), (self.next(), self.segment), "positions are dense");
-        let place = u32::try_from(self.ids.len()).expect("a segment below 4 GiB holds fewer events");
-        let offset = u32::try_from(entry.address.offset).expect("a frame begins below 4 GiB of its segment");
-        self.end = entry.address.offset + u64::from(entry.len);
-        let stream = self.push_stream(entry, place);
-        let scope = self.scopes.number(entry.scope);
-        self.rows.push(Row { offset, stream, scope });
-        self.kinds.push(entry.kind);
-        self.push_id(entry.id, place);
-        self.push_edges(entry, place);
-        self.by_kind.push(entry.kind, place);
-        self.by_scope.push(scope, place);
-        self.push_tags(entry.tags, place);
-        match (entry.key_scope, entry.key_id) {
-            (Some(scope), Some(key_id)) => self.push_key(scope, key_id, place),
-            (None, Some(key_id)) => self.push_own_key(key_id, place),
-            (_, None) => {}
-        }
-    }
-
-    /// Takes the last event back; `previous` is the chain hash of the entity's event before it.
-    pub(crate) fn pop(&mut self, previous: ChainHash) {
-        let (Some(id), Some(row)) = (self.ids.pop(), self.rows.pop()) else { return };
-        let place = self.ids.len() as u32;
-        let hash = self.hasher.hash_one(id);
-        if let Ok(found) = self.by_id.find_entry(hash, |at| *at == place) {
-            found.remove();
-        }
-        if let Some(stream) = self.streams.get_mut(row.stream as usize) {
-            stream.positions.pop();
-            stream.chain_hash = previous;
-        }
-        self.end = u64::from(row.offset);
-        self.causes.pop(place);
-        self.correlations.pop(place);
-        self.caused_by.pop(place);
-        self.correlated.pop(place);
-        if let Some(kind) = self.kinds.pop() {
-            self.by_kind.pop(kind);
-        }
-        self.by_scope.pop(row.scope);
-        self.tags.pop(place);
-        self.tagged.pop(place);
-        self.pop_own_key(place);
-        // Rare: only a failed write takes events back, and it takes few.
-        self.keys.retain(|_, keys| {
-            keys.retain(|(_, first)| *first != place);
-            !keys.is_empty()
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use batpak_format::Coordinate;
-    use batpak_keyset::{Granularity, scope_for};
-
-    use super::*;
-
-    fn chain(byte: u8) -> ChainHash {
-        ChainHash::from_bytes([byte; 32])
-    }
-
-    fn new() -> MemoryPart {
-        MemoryPart::new(3, 0, Room::default())
-    }
-
-    fn push(index: &mut MemoryPart, entity: &str, n: u64, key_id: KeyId) {
-        let id = EventId::from_key(&n.to_le_bytes());
-        let coordinate = Coordinate::new(entity, "s").unwrap();
-        let kind = batpak_format::EventKind::new(1, 1).unwrap();
-        let scope = scope_for(Granularity::Entity, &coordinate, kind, id);
-        index.push(&Entry {
-            position: n,
-            revision: 0,
-            len: 1,
-            id,
-            address: Address { segment: 3, offset: 128 + n },
-            entity,
-            scope: "s",
-            kind,
-            correlation: None,
-            causes: &[],
-            tags: &[],
-            chain_hash: chain(n as u8),
-            key_id: Some(key_id),
-            key_scope: Some(&scope),
-        });
-    }
-
-    #[test]
-    fn memory_index_answers_what_was_pushed() {
-        let mut index = new();
-        push(&mut index, "a", 0, KeyId::new(0, 1, 0));
-        push(&mut index, "b", 1, KeyId::new(0, 1, 1));
-        push(&mut index, "a", 2, KeyId::new(0, 1, 0));
-        assert_eq!(index.head("a"), Some(Head { revision: 1, position: 2, chain_hash: chain(2) }));
-        assert_eq!(index.position_at("a", 0), Some(0));
-        assert_eq!(index.position_at("b", 1), None);
-        assert_eq!(index.position_of(&EventId::from_key(&1u64.to_le_bytes())), Some(1));
-        assert_eq!(index.address(2), Some(Address { segment: 3, offset: 130 }));
-    }
-
-    #[test]
-    fn memory_index_pop_restores_head_ids_and_keys() {
-        let mut index = new();
-        push(&mut index, "a", 0, KeyId::new(0, 1, 0));
-        let coordinate = Coordinate::new("a", "s").unwrap();
-        let kind = batpak_format::EventKind::new(1, 1).unwrap();
-        let scope = scope_for(Granularity::Entity, &coordinate, kind, EventId::from_key(b"x"));
-        push(&mut index, "a", 1, KeyId::new(0, 1, 9));
-        assert_eq!(index.key_of(&scope), Some(KeyId::new(0, 1, 9)));
-        index.pop(chain(0));
-        assert_eq!(index.key_of(&scope), Some(KeyId::new(0, 1, 0)));
-        assert_eq!(index.head("a"), Some(Head { revision: 0, position: 0, chain_hash: chain(0) }));
-        assert_eq!(index.position_of(&EventId::from_key(&1u64.to_le_bytes())), None);
-        assert_eq!(index.next(), 1);
-    }
-
-    #[test]
-    fn memory_index_knows_causes_both_ways_and_forgets_with_pop() {
-        let mut index = new();
-        push(&mut index, "a", 0, KeyId::new(0, 1, 0));
-        let [root, effect, outside] = [0_u64, 9, 77].map(|n| EventId::from_key(&n.to_le_bytes()));
-        let causes = [Cause { id: root, external: false }, Cause { id: outside, external: true }];
-        let entry = Entry {
-            position: 1,
-            revision: 0,
-            len: 1,
-            id: effect,
-            address: Address { segment: 3, offset: 500 },
-            entity: "b",
-            scope: "s",
-            kind: EventKind::from_u16(0x1001),
-            correlation: Some(root),
-            causes: &causes,
-            tags: &[],
-            chain_hash: chain(1),
-            key_id: None,
-            key_scope: None,
-        };
-        index.push(&entry);
-        assert_eq!((index.caused_by(&root), index.caused_by(&outside)), (vec![1], vec![1]));
-        assert_eq!(index.correlated(&root), [1]);
-        let edges = index.edges(1).unwrap();
-        assert_eq!((edges.causes.as_slice(), edges.correlation), (&causes[..], Some(root)));
-        assert_eq!((&*edges.entity, &*edges.scope, edges.id), ("b", "s", effect));
-        index.pop(chain(0));
-        assert_eq!((index.caused_by(&root), index.correlated(&root)), (vec![], vec![]));
-        assert!(index.edges(0).unwrap().causes.is_empty());
-    }
-
-    #[test]
-    fn memory_index_stays_under_64_bytes_an_event() {
-        let mut index = new();
-        let names: Vec<String> = (0..16).map(|n| format!("entity-{n:06}")).collect();
-        // Just past a doubling of the id table: its worst fill.
-        let events = 120_000;
-        for n in 0..events {
-            push(&mut index, &names[n as usize % 16], n, KeyId::new(0, 1, n as u32 % 16));
-        }
-        let per_event = index.bytes() as f64 / events as f64;
-        assert!(per_event < 64.0, "{per_event} bytes an event");
-        assert!(per_event > 36.0, "the count must cover the columns: {per_event}");
     }
 }

@@ -21,7 +21,6 @@ mod write;
 
 pub(crate) use head::PartHead;
 pub(crate) use mapped::MappedPart;
-use open::Found;
 pub(crate) use shelf::Shelf;
 pub(crate) use source::{INDEX_DIR, Source};
 

@@ -27,6 +27,7 @@ mod forged;
 mod gates;
 mod granularities;
 mod holds;
+mod index_files;
 mod keepers;
 mod keyset_findings;
 mod lifecycle;

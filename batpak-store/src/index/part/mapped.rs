@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     ReadError,
-    index::{Address, Edges, Head, Walked},
+    index::{Address, Edges, Head, TakeKeys, Walked},
     sync::{AtomicU64, Ordering},
 };
 
@@ -180,11 +180,7 @@ impl MappedPart {
         Ok(keys)
     }
 
-    pub(crate) fn keys_within(
-        &self,
-        within: &dyn Fn(&KeyScope) -> bool,
-        take: &mut dyn FnMut(&KeyScope, Vec<(KeyId, u64)>),
-    ) -> Result<(), ReadError> {
+    pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool, take: TakeKeys<'_>) -> Result<(), ReadError> {
         let Some(keyed) = self.keyed(Section::KeyScopes)? else { return Ok(()) };
         for list in keyed.all() {
             let scope = self.frame(list.last(), |frame| self.frames.source.key_scope(frame))?;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ffi::OsString, sync::Arc};
 
 use batpak_format::{SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
 
-use super::{Found, MappedPart, Source};
+use super::{MappedPart, Source};
 
 /// See the module.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ impl Shelf {
     }
 
     /// The files that cover a segment from its first event on, as far as they fit its footer.
-    pub(crate) fn take(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Vec<Box<MappedPart>> {
-        let mut parts: Vec<Box<MappedPart>> = Vec::new();
+    pub(crate) fn take(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Vec<MappedPart> {
+        let mut parts: Vec<MappedPart> = Vec::new();
         let (mut first, mut begin) = (segment.first_position, SEGMENT_HEADER_LEN as u64);
         while begin < footer.log_len && self.files.contains(&(segment.number, first)) {
-            let Ok(Found::Part(part)) = MappedPart::open(&self.source, segment.number, first) else { break };
+            let Ok(Some(part)) = MappedPart::open(&self.source, segment.number, first) else { break };
             let head = part.head();
             if head.begin != begin || head.end > footer.log_len || head.next() > footer.next_position {
                 break;
@@ -50,6 +50,11 @@ impl Shelf {
         }
         self.taken.extend(parts.iter().map(|part| (segment.number, part.head().first)));
         parts
+    }
+
+    /// Notes a file that was made meanwhile.
+    pub(crate) fn keep(&mut self, segment: u64, first: u64) {
+        self.taken.insert((segment, first));
     }
 
     /// Gives up a file that was taken and turned out to be damaged, and those behind it.

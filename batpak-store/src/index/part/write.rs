@@ -12,7 +12,7 @@ use std::{
 
 use batpak_segment::Disk;
 
-use super::{Found, MappedPart, Source};
+use super::{MappedPart, Source};
 use crate::index::MemoryPart;
 
 const UNFINISHED: &str = ".tmp";
@@ -21,7 +21,7 @@ const FILE_MODE: u32 = 0o600;
 
 impl Source {
     /// Gives a part in memory its file, in the place of one that stands there.
-    pub(crate) fn write(self: &Arc<Self>, part: &MemoryPart) -> io::Result<Box<MappedPart>> {
+    pub(crate) fn write(self: &Arc<Self>, part: &MemoryPart) -> io::Result<MappedPart> {
         let bytes = part.encode(&self.store).ok_or(ErrorKind::InvalidInput)?;
         let path = self.path(part.segment(), part.first());
         let unfinished = path.with_extension(UNFINISHED.trim_start_matches('.'));
@@ -35,10 +35,7 @@ impl Source {
         file.write_all_at(&bytes, 0)?;
         file.sync_all()?;
         self.disk.rename(&unfinished, &path)?;
-        match MappedPart::open(self, part.segment(), part.first())? {
-            Found::Part(part) => Ok(part),
-            Found::Unusable => Err(ErrorKind::InvalidData.into()),
-        }
+        MappedPart::open(self, part.segment(), part.first())?.ok_or_else(|| ErrorKind::InvalidData.into())
     }
 
     /// Removes an index file, or what is left of one. It is derived: one that stays is of no harm.

@@ -1,0 +1,164 @@
+//! How the index in memory changes: at its end, an event at a time.
+
+use std::hash::BuildHasher;
+
+use batpak_format::{ChainHash, EventId, KeyId};
+use batpak_keyset::KeyScope;
+
+use super::{MemoryPart, OwnKeys, Row, Stream};
+use crate::index::{Entry, Head};
+
+impl MemoryPart {
+    /// Notes the head that an entity has before this part's events.
+    pub(crate) fn note_head(&mut self, entity: &str, head: Head) {
+        let number = self.entities.number(entity) as usize;
+        let stream = Stream {
+            positions: Vec::new(),
+            chain_hash: head.chain_hash,
+            first_revision: head.revision + 1,
+            before: Some(head.position),
+        };
+        match self.streams.get_mut(number) {
+            Some(known) => *known = stream,
+            None => self.streams.push(stream),
+        }
+    }
+
+    /// Goes on in another segment, while there are no events.
+    pub(crate) fn move_to(&mut self, segment: u64) {
+        debug_assert!(self.is_empty(), "events stay in their segment");
+        self.segment = segment;
+    }
+
+    /// Adds the next event, which stands in this part's segment.
+    ///
+    /// # Panics
+    /// When the segment passes 4 GiB, which no segment does.
+    pub(crate) fn push(&mut self, entry: &Entry<'_>) {
+        debug_assert_eq!((entry.position, entry.address.segment), (self.next(), self.segment), "positions are dense");
+        let place = u32::try_from(self.ids.len()).expect("a segment below 4 GiB holds fewer events");
+        let offset = u32::try_from(entry.address.offset).expect("a frame begins below 4 GiB of its segment");
+        self.end = entry.address.offset + u64::from(entry.len);
+        let stream = self.push_stream(entry, place);
+        let scope = self.scopes.number(entry.scope);
+        self.rows.push(Row { offset, stream, scope });
+        self.kinds.push(entry.kind);
+        self.push_id(entry.id, place);
+        self.push_edges(entry, place);
+        self.by_kind.push(entry.kind, place);
+        self.by_scope.push(scope, place);
+        self.push_tags(entry.tags, place);
+        match (entry.key_scope, entry.key_id) {
+            (Some(scope), Some(key_id)) => self.push_key(scope, key_id, place),
+            (None, Some(key_id)) => self.push_own_key(key_id, place),
+            (_, None) => {}
+        }
+    }
+
+    fn push_stream(&mut self, entry: &Entry<'_>, place: u32) -> u32 {
+        let number = self.entities.number(entry.entity);
+        if number as usize == self.streams.len() {
+            self.streams.push(Stream {
+                positions: Vec::new(),
+                chain_hash: entry.chain_hash,
+                first_revision: entry.revision,
+                before: None,
+            });
+        }
+        if let Some(stream) = self.streams.get_mut(number as usize) {
+            stream.positions.push(place);
+            stream.chain_hash = entry.chain_hash;
+        }
+        number
+    }
+
+    fn push_id(&mut self, id: EventId, place: u32) {
+        self.ids.push(id);
+        let (hasher, ids) = (&self.hasher, &self.ids);
+        self.by_id.insert_unique(hasher.hash_one(id), place, |place| {
+            ids.get(*place as usize).map_or(0, |id| hasher.hash_one(id))
+        });
+    }
+
+    fn push_key(&mut self, scope: &KeyScope, key_id: KeyId, place: u32) {
+        match self.keys.get_mut(scope) {
+            Some(keys) => {
+                if keys.last().is_none_or(|(last, _)| *last != key_id) {
+                    keys.push((key_id, place));
+                }
+            }
+            None => {
+                self.key_bytes += scope.as_bytes().len() + size_of::<(KeyId, u32)>();
+                self.keys.insert(scope.clone(), vec![(key_id, place)]);
+            }
+        }
+    }
+
+    fn push_own_key(&mut self, key_id: KeyId, place: u32) {
+        let leaf = key_id.as_u64();
+        match self.own_keys.last_mut() {
+            Some(run) if run.first + u64::from(run.count) == leaf && run.place + run.count == place => run.count += 1,
+            _ => self.own_keys.push(OwnKeys { first: leaf, count: 1, place }),
+        }
+    }
+
+    fn push_edges(&mut self, entry: &Entry<'_>, place: u32) {
+        self.causes.push(place, entry.causes.iter().copied());
+        self.correlations.push(place, entry.correlation);
+        for cause in entry.causes {
+            self.caused_by.push(cause.id, place);
+        }
+        if let Some(correlation) = entry.correlation {
+            self.correlated.push(correlation, place);
+        }
+    }
+
+    fn push_tags(&mut self, tags: &[&str], place: u32) {
+        let (names, tagged) = (&mut self.tag_names, &mut self.tagged);
+        let numbers = tags.iter().map(|tag| {
+            let number = names.number(tag);
+            tagged.push(number, place);
+            number
+        });
+        self.tags.push(place, numbers);
+    }
+
+    /// Takes the last event back; `previous` is the chain hash of the entity's event before it.
+    pub(crate) fn pop(&mut self, previous: ChainHash) {
+        let (Some(id), Some(row)) = (self.ids.pop(), self.rows.pop()) else { return };
+        let place = self.ids.len() as u32;
+        let hash = self.hasher.hash_one(id);
+        if let Ok(found) = self.by_id.find_entry(hash, |at| *at == place) {
+            found.remove();
+        }
+        if let Some(stream) = self.streams.get_mut(row.stream as usize) {
+            stream.positions.pop();
+            stream.chain_hash = previous;
+        }
+        self.end = u64::from(row.offset);
+        self.causes.pop(place);
+        self.correlations.pop(place);
+        self.caused_by.pop(place);
+        self.correlated.pop(place);
+        if let Some(kind) = self.kinds.pop() {
+            self.by_kind.pop(kind);
+        }
+        self.by_scope.pop(row.scope);
+        self.tags.pop(place);
+        self.tagged.pop(place);
+        self.pop_own_key(place);
+        // Rare: only a failed write takes events back, and it takes few.
+        self.keys.retain(|_, keys| {
+            keys.retain(|(_, first)| *first != place);
+            !keys.is_empty()
+        });
+    }
+
+    fn pop_own_key(&mut self, place: u32) {
+        let Some(run) = self.own_keys.last_mut().filter(|run| run.place + run.count == place + 1) else { return };
+        run.count -= 1;
+        if run.count == 0 {
+            self.own_keys.pop();
+        }
+    }
+}
