@@ -11,7 +11,7 @@ use crate::expand::Expand;
 use crate::leaf::payload_key;
 use crate::node::derive_child;
 use crate::tree::Entry;
-use crate::{KeyCommitment, Leaf, PayloadKey, Subtree, Tree, TreeError};
+use crate::{KeyCommitment, KeyRoom, Leaf, PayloadKey, Subtree, Tree, TreeError};
 
 const LEVELS: usize = Tree::DEPTH_MAX as usize + 1;
 
@@ -58,12 +58,27 @@ impl TreeCursor {
         store: &[u8; 16],
         key_id: u64,
     ) -> Result<(PayloadKey, KeyCommitment), TreeError> {
+        self.key_in(tree, leaf, store, key_id, KeyRoom::new())
+    }
+
+    /// As [`key`](Self::key), with the key in the place of an earlier one.
+    ///
+    /// # Errors
+    /// Those of [`key`](Self::key); the place is then given up.
+    pub fn key_in(
+        &mut self,
+        tree: &Tree,
+        leaf: u32,
+        store: &[u8; 16],
+        key_id: u64,
+        room: KeyRoom,
+    ) -> Result<(PayloadKey, KeyCommitment), TreeError> {
         let entry = tree.entry_over(leaf)?;
         let at = Subtree { level: tree.depth(), index: leaf };
         Ok(Expand::scope(|expand| {
             let mut derived = Zeroizing::new([0; 32]);
             self.derive(expand, entry, at, &mut derived);
-            payload_key(expand, &derived, store, key_id)
+            payload_key(expand, &derived, store, key_id, room)
         }))
     }
 

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use zeroize::ZeroizeOnDrop;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::secret::Secret;
 use crate::{Aead, DefaultAead, Nonce, OpenFailed, SealFailed, Tag, hex};
@@ -17,8 +17,18 @@ mod tests;
 pub struct PayloadKey(Secret);
 
 impl PayloadKey {
-    pub(crate) fn copied(bytes: &[u8]) -> Self {
-        Self(Secret::copied(bytes))
+    pub(crate) fn copied_to(room: KeyRoom, bytes: &[u8]) -> Self {
+        let KeyRoom(mut secret) = room;
+        secret.bytes_mut().copy_from_slice(bytes);
+        Self(secret)
+    }
+
+    /// Wipes the key and leaves its place on the heap, for the next one.
+    #[must_use]
+    pub fn into_room(self) -> KeyRoom {
+        let Self(mut secret) = self;
+        secret.zeroize();
+        KeyRoom(secret)
     }
 
     /// The bytes, for a [`SecretSet`](crate::SecretSet) and nothing else.
@@ -42,6 +52,25 @@ impl PayloadKey {
     /// plaintext, and not always the ciphertext still.
     pub fn open(&self, nonce: &Nonce, aad: &[u8], buffer: &mut [u8], tag: &Tag) -> Result<(), OpenFailed> {
         DefaultAead::open_in_place(self.0.bytes(), nonce, aad, buffer, tag)
+    }
+}
+
+/// A place on the heap for a payload key, with 32 zeros in it: so that keys which follow one another are allocated once. It seals and
+/// opens nothing.
+#[derive(Default)]
+pub struct KeyRoom(Secret);
+
+impl KeyRoom {
+    /// Makes an empty place.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for KeyRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyRoom(..)")
     }
 }
 

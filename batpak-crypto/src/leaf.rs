@@ -8,7 +8,7 @@ use zeroize::ZeroizeOnDrop;
 
 use crate::expand::Expand;
 use crate::secret::Secret;
-use crate::{KeyCommitment, PayloadKey};
+use crate::{KeyCommitment, KeyRoom, PayloadKey};
 
 /// The context of [`Leaf::derive`]; the context key below is its hash.
 #[cfg(test)]
@@ -36,7 +36,7 @@ impl Leaf {
     /// store id and key id (little-endian), key first.
     #[must_use]
     pub fn derive(&self, store: &[u8; 16], key_id: u64) -> (PayloadKey, KeyCommitment) {
-        Expand::scope(|expand| payload_key(expand, self.0.bytes(), store, key_id))
+        Expand::scope(|expand| payload_key(expand, self.0.bytes(), store, key_id, KeyRoom::new()))
     }
 }
 
@@ -46,12 +46,13 @@ pub(crate) fn payload_key(
     leaf: &[u8; 32],
     store: &[u8; 16],
     key_id: u64,
+    room: KeyRoom,
 ) -> (PayloadKey, KeyCommitment) {
     let block = expand.derived(&CONTEXT_KEY, &[leaf, store, &key_id.to_le_bytes()]);
     let (key, commitment) = block.split_at(32);
     let mut public = [0; 32];
     public.copy_from_slice(commitment);
-    (PayloadKey::copied(key), KeyCommitment::from_bytes(public))
+    (PayloadKey::copied_to(room, key), KeyCommitment::from_bytes(public))
 }
 
 impl fmt::Debug for Leaf {

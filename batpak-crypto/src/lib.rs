@@ -68,7 +68,7 @@ pub use cursor::TreeCursor;
 pub use error::PassphraseError;
 pub use error::{EntropyError, FrontierDefect, OpenFailed, SealFailed, TreeError};
 pub use frontier::FRONTIER_ENTRY_LEN;
-pub use key::{KeyCommitment, PayloadKey};
+pub use key::{KeyCommitment, KeyRoom, PayloadKey};
 pub use leaf::Leaf;
 pub use node::Node;
 pub use nonce::{NONCE_LEN, NONCES_BUFFERED_MAX, Nonce, NonceBuffer, NonceMode};

@@ -30,6 +30,12 @@ impl Secret {
     }
 }
 
+impl Default for Secret {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
 impl Zeroize for Secret {
     fn zeroize(&mut self) {
         self.0.as_mut_slice().zeroize();

@@ -11,7 +11,7 @@ use crate::expand::Expand;
 use crate::frontier::make_room;
 use crate::leaf::payload_key;
 use crate::node::derive_child;
-use crate::{Kek, RootSecret, SecretSearch, Subtree, Tree, TreeError};
+use crate::{Kek, KeyRoom, RootSecret, SecretSearch, Subtree, Tree, TreeError};
 
 /// Bytes of a secret, and of the shortest part of a longer one that is found.
 pub(crate) const UNIT_LEN: usize = 8;
@@ -114,7 +114,7 @@ impl SecretSet {
                         self.add(SecretKind::Node, node.as_slice());
                     }
                 }
-                let (key, _) = payload_key(expand, &node, store, key_id(leaf));
+                let (key, _) = payload_key(expand, &node, store, key_id(leaf), KeyRoom::new());
                 self.add(SecretKind::PayloadKey, key.bytes());
                 (last, added) = (Some(at), added + 1);
             }

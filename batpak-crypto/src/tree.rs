@@ -13,7 +13,7 @@ use crate::expand::Expand;
 use crate::leaf::payload_key;
 use crate::node::derive_child;
 use crate::subtree::nodes_at;
-use crate::{Entropy, KeyCommitment, Leaf, Node, PayloadKey, Subtree, TreeError};
+use crate::{Entropy, KeyCommitment, KeyRoom, Leaf, Node, PayloadKey, Subtree, TreeError};
 
 /// One subtree that is left, and its secret.
 pub(crate) struct Entry {
@@ -131,7 +131,7 @@ impl Tree {
         Expand::scope(|expand| {
             let mut derived = Zeroizing::new([0; 32]);
             self.derive_leaf(expand, leaf, &mut derived)?;
-            Ok(payload_key(expand, &derived, store, key_id))
+            Ok(payload_key(expand, &derived, store, key_id, KeyRoom::new()))
         })
     }
 

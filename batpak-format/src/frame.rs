@@ -12,7 +12,7 @@ use crate::layout::{
 };
 use crate::statement::FrameSeed;
 
-/// Seed and header up to this length are checked in one piece.
+/// Header parts up to this length are checked, and hashed, in one piece.
 const ONE_PIECE_LEN: usize = 256;
 
 /// What the first bytes of a place say of the frame there.
@@ -133,15 +133,35 @@ impl std::fmt::Debug for Frame<'_> {
 }
 
 /// Hashes the header from the id on, its hollow flag cleared, and the event hash.
+///
+/// A header of usual length is joined with the hash first: BLAKE3 is faster over one piece.
 pub(crate) fn statement_digest(statement: &[u8], event_hash: &EventHash) -> StatementDigest {
     const FLAGS: usize = FLAGS_AT - ID_AT;
+    let Some((before, rest)) = statement.split_at_checked(FLAGS) else { return digest_of(&[statement], event_hash) };
+    let Some((flags, after)) = rest.split_first_chunk::<FLAGS_LEN>() else {
+        return digest_of(&[statement], event_hash);
+    };
+    let flags = (u16::from_le_bytes(*flags) & !FLAG_HOLLOW).to_le_bytes();
+    digest_of(&[before, &flags, after], event_hash)
+}
+
+fn digest_of(parts: &[&[u8]], event_hash: &EventHash) -> StatementDigest {
+    let mut piece = [0; ONE_PIECE_LEN];
+    let mut len = 0;
+    for part in parts.iter().copied().chain([&event_hash.as_bytes()[..]]) {
+        match piece.get_mut(len..len + part.len()) {
+            Some(place) => place.copy_from_slice(part),
+            None => return digest_in_parts(parts, event_hash),
+        }
+        len += part.len();
+    }
+    StatementDigest::from_bytes(*blake3::hash(piece.get(..len).unwrap_or_default()).as_bytes())
+}
+
+fn digest_in_parts(parts: &[&[u8]], event_hash: &EventHash) -> StatementDigest {
     let mut hasher = blake3::Hasher::new();
-    if let Some((before, rest)) = statement.split_at_checked(FLAGS)
-        && let Some((flags, after)) = rest.split_first_chunk::<FLAGS_LEN>()
-    {
-        hasher.update(before);
-        hasher.update(&(u16::from_le_bytes(*flags) & !FLAG_HOLLOW).to_le_bytes());
-        hasher.update(after);
+    for part in parts {
+        hasher.update(part);
     }
     hasher.update(event_hash.as_bytes());
     StatementDigest::from_bytes(*hasher.finalize().as_bytes())

@@ -39,6 +39,15 @@ impl FrameBuf {
     /// [`FrameError::PayloadTooLarge`] above [`PLAINTEXT_BYTES_LIMIT`], [`FrameError::Batch`],
     /// [`FrameError::CommitmentWithoutSeal`]; nothing was allocated.
     pub fn new(statement: &Statement<'_>, plaintext: &[u8]) -> Result<Self, FrameError> {
+        Self::reusing(statement, plaintext, Vec::new())
+    }
+
+    /// As [`FrameBuf::new`], in a buffer that was used before: with room for the frame, nothing is allocated. What it
+    /// holds is overwritten.
+    ///
+    /// # Errors
+    /// As [`FrameBuf::new`]; the buffer is then dropped.
+    pub fn reusing(statement: &Statement<'_>, plaintext: &[u8], buffer: Vec<u8>) -> Result<Self, FrameError> {
         let limit = u64::from(PLAINTEXT_BYTES_LIMIT);
         let plaintext_len = u32::try_from(plaintext.len()).ok().filter(|len| *len <= PLAINTEXT_BYTES_LIMIT);
         let plaintext_len =
@@ -52,7 +61,9 @@ impl FrameBuf {
         let tag_len = if statement.encryption.is_some() { SEAL_TAG_LEN } else { 0 };
         let header_len = header_len(statement);
         let frame_len = header_len + plaintext.len() + tag_len;
-        let mut bytes = Vec::with_capacity(frame_len);
+        let mut bytes = buffer;
+        bytes.clear();
+        bytes.reserve_exact(frame_len);
         bytes.resize(ID_AT, 0);
         put_statement(&mut bytes, statement, plaintext_len + tag_len as u32);
         debug_assert_eq!(bytes.len(), header_len, "the header has the length that was computed");
@@ -94,10 +105,22 @@ impl FrameBuf {
     #[must_use]
     pub fn seal_finished(self) -> HashedFrame {
         assert!(!self.awaits_tag, "a payload that was to be sealed has its tag");
-        let (header, payload) = self.bytes.split_at(self.header_len);
+        let mut buf = self;
+        let bytes = std::mem::take(&mut buf.bytes);
+        let (header, payload) = bytes.split_at(buf.header_len);
         let event_hash = event_hash(payload);
-        let digest = statement_digest(header.get(ID_AT..).unwrap_or_default(), &event_hash);
-        HashedFrame { payload_check: payload_check(payload), event_hash, digest, buf: self }
+        let facts = FrameFacts {
+            header_len: buf.header_len,
+            frame_len: bytes.len(),
+            id: buf.id,
+            kind: buf.kind,
+            batch: buf.batch,
+            encryption: buf.encryption,
+            event_hash,
+            digest: statement_digest(header.get(ID_AT..).unwrap_or_default(), &event_hash),
+            payload_check: payload_check(payload),
+        };
+        HashedFrame { facts, bytes }
     }
 
     const fn tag_len(&self) -> usize {
@@ -120,16 +143,21 @@ impl std::fmt::Debug for FrameBuf {
     }
 }
 
-/// A frame that is complete but for what the commit adds.
-#[derive(Debug)]
-pub struct HashedFrame {
-    buf: FrameBuf,
+/// What is known of a frame that is complete but for what the commit adds, apart from its bytes.
+#[derive(Clone, Debug)]
+pub struct FrameFacts {
+    header_len: usize,
+    frame_len: usize,
+    id: EventId,
+    kind: EventKind,
+    batch: Option<BatchPart>,
+    encryption: Option<PayloadEncryption>,
     event_hash: EventHash,
     digest: StatementDigest,
     payload_check: crc32fast::Hasher,
 }
 
-impl HashedFrame {
+impl FrameFacts {
     /// Returns the hash of the payload as stored.
     #[must_use]
     pub const fn event_hash(&self) -> EventHash {
@@ -145,47 +173,84 @@ impl HashedFrame {
     /// Returns the event's id.
     #[must_use]
     pub const fn id(&self) -> EventId {
-        self.buf.id
+        self.id
     }
 
     /// Returns what the event is.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
-        self.buf.kind
+        self.kind
     }
 
     /// Returns the event's place in its batch.
     #[must_use]
     pub const fn batch(&self) -> Option<BatchPart> {
-        self.buf.batch
+        self.batch
     }
 
     /// Returns key id and nonce, when the payload is ciphertext.
     #[must_use]
     pub const fn encryption(&self) -> Option<PayloadEncryption> {
-        self.buf.encryption
+        self.encryption
     }
 
     /// Returns the frame's length in bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
     pub const fn len(&self) -> usize {
-        self.buf.bytes.len()
+        self.frame_len
     }
 
+    /// Adds to the frame's bytes what the commit decided, and the check for the place that the frame will stand at.
+    ///
+    /// # Panics
+    /// When `frame` has another length than the frame: it is not the one.
+    pub fn place(&self, frame: &mut [u8], placement: &Placement, seed: &FrameSeed) {
+        assert_eq!(frame.len(), self.frame_len, "these are the bytes of another frame");
+        put(frame, DURABLE_MARK_AT, &placement.durable_mark.to_le_bytes());
+        put(frame, POSITION_AT, &placement.position.to_le_bytes());
+        put(frame, REVISION_AT, &placement.revision.to_le_bytes());
+        put(frame, TIME_AT, &placement.time.as_micros().to_le_bytes());
+        put(frame, CHAIN_HASH_AT, placement.chain_hash.as_bytes());
+        let header = frame.get(..self.header_len).unwrap_or_default();
+        let check = header_check(self.payload_check.clone(), seed, header);
+        put(frame, CHECK_AT, &check.to_le_bytes());
+    }
+}
+
+/// A frame that is complete but for what the commit adds. It is read as its [`FrameFacts`].
+pub struct HashedFrame {
+    facts: FrameFacts,
+    bytes: Vec<u8>,
+}
+
+impl HashedFrame {
     /// Adds what the commit decided, and the check for the place that the frame will stand at.
     #[must_use]
-    pub fn place(self, placement: &Placement, seed: &FrameSeed) -> Vec<u8> {
-        let Self { mut buf, payload_check, .. } = self;
-        let (mut bytes, header_len) = (std::mem::take(&mut buf.bytes), buf.header_len);
-        put(&mut bytes, DURABLE_MARK_AT, &placement.durable_mark.to_le_bytes());
-        put(&mut bytes, POSITION_AT, &placement.position.to_le_bytes());
-        put(&mut bytes, REVISION_AT, &placement.revision.to_le_bytes());
-        put(&mut bytes, TIME_AT, &placement.time.as_micros().to_le_bytes());
-        put(&mut bytes, CHAIN_HASH_AT, placement.chain_hash.as_bytes());
-        let check = header_check(payload_check, seed, bytes.get(..header_len).unwrap_or_default());
-        put(&mut bytes, CHECK_AT, &check.to_le_bytes());
-        bytes
+    pub fn place(mut self, placement: &Placement, seed: &FrameSeed) -> Vec<u8> {
+        self.facts.place(&mut self.bytes, placement, seed);
+        self.bytes
+    }
+
+    /// Parts the frame into what is known of it and its bytes, so that many frames may stand in one buffer.
+    #[must_use]
+    pub fn into_parts(self) -> (FrameFacts, Vec<u8>) {
+        (self.facts, self.bytes)
+    }
+}
+
+impl std::ops::Deref for HashedFrame {
+    type Target = FrameFacts;
+
+    fn deref(&self) -> &FrameFacts {
+        &self.facts
+    }
+}
+
+/// Prints no payload: in a plaintext store it is one.
+impl std::fmt::Debug for HashedFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HashedFrame").field("facts", &self.facts).finish_non_exhaustive()
     }
 }
 

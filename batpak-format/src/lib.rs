@@ -98,7 +98,7 @@ pub use footer::{
     FooterRow, FooterTable, SECTION_REQUIRED, SECTION_SUMMARY, Section,
 };
 pub use frame::{Frame, FrameLen};
-pub use frame_buf::{FrameBuf, HashedFrame, hollow};
+pub use frame_buf::{FrameBuf, FrameFacts, HashedFrame, hollow};
 pub use hash::{ChainHash, EventHash, StatementDigest, chain_hash, entity_root, event_hash, merkle_leaf, merkle_node};
 pub use header::Header;
 pub use id::{EventId, StoreId};

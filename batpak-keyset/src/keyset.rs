@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use batpak_crypto::{Entropy, KeyCommitment, PayloadKey, SecretId, Tree, TreeCursor, TreeError};
+use batpak_crypto::{Entropy, KeyCommitment, KeyRoom, PayloadKey, SecretId, Tree, TreeCursor, TreeError};
 use batpak_format::{KeyId, StoreId};
 
 use crate::body::{Body, ExtentRow};
@@ -167,8 +167,16 @@ impl Keyset {
     /// # Errors
     /// [`KeyMissing`].
     pub fn key_cached(&mut self, id: KeyId) -> Result<(PayloadKey, KeyCommitment), KeyMissing> {
+        self.key_cached_in(id, KeyRoom::new())
+    }
+
+    /// As [`key_cached`](Self::key_cached), with the key in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`KeyMissing`]; the place is then given up.
+    pub fn key_cached_in(&mut self, id: KeyId, room: KeyRoom) -> Result<(PayloadKey, KeyCommitment), KeyMissing> {
         let tree = tree_of(page_of(&self.table, id)?)?;
-        self.cursor.key(tree, id.leaf(), self.store.as_bytes(), id.as_u64()).map_err(missing)
+        self.cursor.key_in(tree, id.leaf(), self.store.as_bytes(), id.as_u64(), room).map_err(missing)
     }
 
     /// Takes the next leaf and derives its key: [`take`](Self::take) and [`key_cached`](Self::key_cached) in one.

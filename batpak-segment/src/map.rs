@@ -1,6 +1,6 @@
 //! Memory maps of files that no longer change.
 //!
-//! Invariant: the crate's only `unsafe` is here. A mapped file is trusted not to be cut or changed while it is
+//! Invariant: a mapped file is trusted not to be cut or changed while it is
 //! mapped; this crate maps only segments whose footer is whole, and never cuts or writes below a whole footer.
 #![expect(unsafe_code, reason = "a memory map is sound only while nobody cuts or changes the file")]
 

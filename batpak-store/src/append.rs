@@ -7,19 +7,29 @@ use std::{io, sync::Arc};
 
 use batpak_crypto::PayloadKey;
 use batpak_format::{
-    BatchPart, Causes, Coordinate, EventId, FrameBuf, HashedFrame, KeyId, PayloadEncryption, Statement, Tags,
-    Timestamp, aad,
+    BatchPart, Causes, Coordinate, EventId, FrameBuf, FrameFacts, HashedFrame, KeyId, PayloadEncryption, Statement,
+    Tags, Timestamp, aad,
 };
 use batpak_keyset::KeyScope;
+use smallvec::{SmallVec, smallvec};
 
 use crate::{
     AppendError, Durability, NewEvent, Receipt, Store, Ticket,
-    commit::Committed,
+    commit::{Committed, Placed, Receipts},
     keys::LentKey,
     rules::{Asked, Rules},
+    scratch,
+    sync::both,
     view::View,
     writer::Writer,
 };
+
+/// Room for the header of an event with names of usual length.
+const HEADER_BYTES_USUAL: usize = 256;
+
+/// From so many bytes of payload on, a batch is sealed and hashed on two cores. Starting a thread costs as much as sealing and hashing 20 to
+/// 30 KiB.
+const TWO_CORES_BYTES_MIN: usize = 128 * 1024;
 
 /// A validated event: its sizes, kind, causes and tags are within bounds, and it has its id.
 #[derive(Debug)]
@@ -41,13 +51,54 @@ pub(crate) struct Keyed<'a, 'k> {
 /// An event whose payload is sealed (in a plaintext store: as it is) and hashed, encoded but for what the commit decides.
 #[derive(Debug)]
 pub(crate) struct Sealed {
-    pub(crate) frame: HashedFrame,
+    pub(crate) frame: FrameFacts,
     pub(crate) coordinate: Coordinate,
     pub(crate) correlation: Option<EventId>,
     pub(crate) causes: Causes,
     pub(crate) tags: Tags,
     pub(crate) time: Option<Timestamp>,
     pub(crate) key: Option<SealedUnder>,
+}
+
+/// Events that are appended as one, with their frames one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct SealedUnit {
+    pub(crate) events: SmallVec<[Sealed; 1]>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl SealedUnit {
+    /// Makes room for events with so many bytes of payload in all; a single one brings its own.
+    pub(crate) fn for_events(count: usize, payload_bytes: usize) -> Self {
+        let several = count > 1;
+        let bytes = if several { Vec::with_capacity(payload_bytes + count * HEADER_BYTES_USUAL) } else { Vec::new() };
+        Self { events: SmallVec::with_capacity(count), bytes }
+    }
+
+    /// Takes the events of another unit behind its own.
+    fn append(&mut self, other: &mut Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.events.append(&mut other.events);
+    }
+
+    /// Takes the bytes of the next event's frame.
+    pub(crate) fn take_frame(&mut self, frame: HashedFrame) -> FrameFacts {
+        let (facts, bytes) = frame.into_parts();
+        if self.bytes.capacity() == 0 {
+            self.bytes = bytes;
+        } else {
+            self.bytes.extend_from_slice(&bytes);
+            scratch::give_frame(bytes);
+        }
+        facts
+    }
+}
+
+impl Drop for SealedUnit {
+    /// Keeps the buffer for the thread's next event: its own, or the one that it was exchanged for.
+    fn drop(&mut self) {
+        scratch::give_frame(std::mem::take(&mut self.bytes));
+    }
 }
 
 /// What remains of a grant when its key has done its work.
@@ -90,7 +141,7 @@ impl Store {
     /// # Errors
     /// [`AppendError`]; nothing of the event is in the log, except with [`AppendError::Poisoned`], where reopening decides.
     pub fn append(&self, event: &NewEvent<'_>) -> Result<Receipt, AppendError> {
-        self.submit(event)?.wait()
+        self.append_as(event, None, Asked::UntilDenied)
     }
 
     /// Places an event and returns at once with a ticket to wait on, so that one thread keeps many appends in flight.
@@ -101,24 +152,49 @@ impl Store {
     /// # Errors
     /// As [`Store::append`]; what fails after placing is told by [`Ticket::wait`].
     pub fn submit(&self, event: &NewEvent<'_>) -> Result<Ticket<'_>, AppendError> {
-        self.submit_as(event, None, Asked::UntilDenied)
+        let writer = self.writer()?;
+        let durability = event.durability.unwrap_or(writer.durability);
+        match self.start(writer, event, None, Asked::UntilDenied, durability)? {
+            Submitted::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
+            Submitted::Answered(receipts) => Ok(Ticket::answered(receipts)),
+        }
     }
 
-    /// The straight line of one event; `id` where it has been given one already.
-    pub(crate) fn submit_as(
+    /// The straight line of one event, to its end; `id` where it has been given one already.
+    pub(crate) fn append_as(
         &self,
         event: &NewEvent<'_>,
         id: Option<EventId>,
         asked: Asked,
-    ) -> Result<Ticket<'_>, AppendError> {
+    ) -> Result<Receipt, AppendError> {
         let writer = self.writer()?;
         let durability = event.durability.unwrap_or(writer.durability);
+        let mut receipts = match self.start(writer, event, id, asked, durability)? {
+            Submitted::Placed(placed) => writer.finish(placed, durability)?,
+            Submitted::Answered(receipts) => receipts,
+        };
+        receipts.pop().ok_or(AppendError::Closed)
+    }
+
+    /// The straight line of one event until it has its place.
+    fn start<'s>(
+        &'s self,
+        writer: &'s Writer,
+        event: &NewEvent<'_>,
+        id: Option<EventId>,
+        asked: Asked,
+        durability: Durability,
+    ) -> Result<Submitted<'s>, AppendError> {
         let draft = writer.validate(event, id, None)?;
-        if let Some(known) = writer.pipeline.known(&draft.id)? {
-            return Ok(Ticket::answered(vec![self.repeat(event, &known, durability)?]));
+        // An id that was drawn a moment ago is looked for at the commit only.
+        if (event.id.is_some() || id.is_some())
+            && let Some(known) = writer.pipeline.known(&draft.id)?
+        {
+            return Ok(Submitted::Answered(smallvec![self.repeat(event, &known, durability)?]));
         }
-        let sealed = writer.seal(writer.key(draft, self.view())?)?;
-        self.place(writer, vec![sealed], std::slice::from_ref(event), asked, durability)
+        let mut unit = SealedUnit::default();
+        writer.seal(writer.key(draft, self.view())?, &mut unit)?;
+        self.place(writer, &mut unit, std::slice::from_ref(event), asked, durability)
     }
 
     /// Appends events as one: all of them or none, in one segment, under one fence, one commit and one sync.
@@ -134,44 +210,84 @@ impl Store {
             return Ok(Vec::new());
         };
         let drafts = writer.validate_batch(events)?;
-        let ids: Vec<EventId> = drafts.iter().map(|draft| draft.id).collect();
-        if let Some(receipts) = self.repeat_all(writer, &ids, events, durability)? {
-            return Ok(receipts);
+        if events.iter().any(|event| event.id.is_some()) {
+            let ids: Vec<EventId> = drafts.iter().map(|draft| draft.id).collect();
+            if let Some(receipts) = self.repeat_all(writer, &ids, events, durability)? {
+                return Ok(receipts);
+            }
         }
-        let sealed = drafts.into_iter().map(|draft| writer.seal(writer.key(draft, self.view())?));
-        self.place(writer, sealed.collect::<Result<_, _>>()?, events, Asked::UntilDenied, durability)?.wait_all()
+        let mut unit = self.seal_all(writer, drafts)?;
+        match self.place(writer, &mut unit, events, Asked::UntilDenied, durability)? {
+            Submitted::Placed(placed) => writer.finish(placed, durability).map(SmallVec::into_vec),
+            Submitted::Answered(receipts) => Ok(receipts.into_vec()),
+        }
+    }
+
+    /// Steps 2 to 4 of a batch; of a large one on two cores.
+    fn seal_all(&self, writer: &Writer, mut drafts: Vec<Draft<'_>>) -> Result<SealedUnit, AppendError> {
+        let bytes = |drafts: &[Draft<'_>]| drafts.iter().map(|draft| draft.event.payload.len()).sum::<usize>();
+        let in_order = |drafts: Vec<Draft<'_>>, room: usize| {
+            let mut unit = SealedUnit::for_events(drafts.len(), room);
+            for draft in drafts {
+                writer.seal(writer.key(draft, self.view())?, &mut unit)?;
+            }
+            Ok(unit)
+        };
+        let payload_bytes = bytes(&drafts);
+        if payload_bytes < TWO_CORES_BYTES_MIN || drafts.len() == 1 {
+            return in_order(drafts, payload_bytes);
+        }
+        let mut before = 0;
+        let half = drafts.iter().position(|draft| {
+            before += draft.event.payload.len();
+            2 * before >= payload_bytes
+        });
+        let second = drafts.split_off(half.unwrap_or(0) + 1);
+        let second_bytes = bytes(&second);
+        // The first one has room for both.
+        let (second, first) = both(|| in_order(second, second_bytes), || in_order(drafts, payload_bytes));
+        let mut unit = first?;
+        unit.append(&mut second?);
+        Ok(unit)
     }
 
     /// Steps 5 and 6: fence and commit. An id that got into the log meanwhile is answered as a repeat, outside every lock.
-    pub(crate) fn place(
+    pub(crate) fn place<'s>(
         &self,
-        writer: &Writer,
-        sealed: Vec<Sealed>,
+        writer: &'s Writer,
+        unit: &mut SealedUnit,
         events: &[NewEvent<'_>],
         asked: Asked,
         durability: Durability,
-    ) -> Result<Ticket<'_>, AppendError> {
-        let fenced = writer.fence(sealed)?;
+    ) -> Result<Submitted<'s>, AppendError> {
+        let fenced = writer.fence(unit)?;
         let rules = Rules::of(self, events, asked);
         let committed = writer.commit(fenced, durability, rules.as_ref());
         if let Err(AppendError::Read(why)) = &committed {
             self.view().heal(why)?;
         }
         match committed.map_err(|why| self.on_record(why, events, durability))? {
-            Committed::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
+            Committed::Placed(placed) => Ok(Submitted::Placed(writer.settled(placed, unit))),
             // Only a shred's intent is placed on such a condition.
             Committed::Refused => Err(AppendError::ScopeShredded),
             Committed::Known(ids) => {
                 // An event of the store itself, behind those of the caller, has a fresh id.
                 let ids = ids.get(..events.len()).unwrap_or_default();
                 match self.repeat_all(writer, ids, events, durability)? {
-                    Some(receipts) => Ok(Ticket::answered(receipts)),
+                    Some(receipts) => Ok(Submitted::Answered(receipts.into())),
                     // The events that had the ids at the commit were taken back since: their write failed.
                     None => Err(AppendError::NotWritten(Arc::new(io::ErrorKind::Interrupted.into()))),
                 }
             }
         }
     }
+}
+
+/// A unit that has its places, or is answered with those that it had before.
+#[derive(Debug)]
+pub(crate) enum Submitted<'p> {
+    Placed(Placed<'p>),
+    Answered(Receipts),
 }
 
 impl Writer {
@@ -224,7 +340,7 @@ impl Writer {
     }
 
     /// Step 3 and 4: nonce first, then seal in place, then hash what will be stored; no lock.
-    pub(crate) fn seal(&self, keyed: Keyed<'_, '_>) -> Result<Sealed, AppendError> {
+    pub(crate) fn seal(&self, keyed: Keyed<'_, '_>, unit: &mut SealedUnit) -> Result<(), AppendError> {
         let Keyed { draft, key } = keyed;
         let event = draft.event;
         let nonce = key.as_ref().map(|_| self.nonce()).transpose()?;
@@ -244,19 +360,23 @@ impl Writer {
                 .map(|(lent, nonce)| PayloadEncryption { key_id: lent.key_id, nonce: *nonce.as_bytes() }),
             key_commitment: key.as_ref().and_then(|lent| lent.commitment),
         };
-        let mut frame = FrameBuf::new(&statement, event.payload).map_err(|_| AppendError::SealFailed)?;
+        let frame = FrameBuf::reusing(&statement, event.payload, scratch::take_frame());
+        let mut frame = frame.map_err(|_| AppendError::SealFailed)?;
         if let Some((lent, nonce)) = &encryption {
-            seal_in_place(&mut frame, &lent.key, nonce, &statement)?;
+            let key = lent.key().ok_or(AppendError::SealFailed)?;
+            seal_in_place(&mut frame, key, nonce, &statement)?;
         }
-        Ok(Sealed {
-            frame: frame.seal_finished(),
+        let frame = unit.take_frame(frame.seal_finished());
+        unit.events.push(Sealed {
+            frame,
             coordinate: event.coordinate.clone(),
             correlation: event.correlation,
             causes: draft.causes,
             tags: draft.tags,
             time: event.time,
             key: key.map(LentKey::into_sealed_under),
-        })
+        });
+        Ok(())
     }
 }
 
@@ -267,10 +387,12 @@ fn seal_in_place(
     nonce: &batpak_crypto::Nonce,
     statement: &Statement<'_>,
 ) -> Result<(), AppendError> {
-    let mut associated = Vec::with_capacity(128);
     let coordinate = statement.coordinate;
-    aad(coordinate.entity(), coordinate.scope(), statement.kind, statement.id, &mut associated);
-    match key.seal(nonce, &associated, frame.plaintext_mut()) {
+    let sealed = scratch::with_bytes(|associated| {
+        aad(coordinate.entity(), coordinate.scope(), statement.kind, statement.id, associated);
+        key.seal(nonce, associated, frame.plaintext_mut())
+    });
+    match sealed {
         Ok(tag) => {
             frame.set_tag(&tag);
             Ok(())

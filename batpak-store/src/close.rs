@@ -12,7 +12,9 @@ impl Pipeline {
         let mut state = lock(&self.state);
         let first = !state.closing;
         state.closing = true;
-        self.changed.notify_all();
+        self.ending.notify_all();
+        self.behind.notify_all();
+        self.progress.notify_all();
         first
     }
 
@@ -25,7 +27,7 @@ impl Pipeline {
             if state.closing || state.poison.is_some() {
                 return;
             }
-            let state = self.wait_change(state, delay);
+            let state = self.ending.wait_timeout(&self.state, state, delay);
             let queued = !state.queue.is_empty();
             drop(state);
             if queued {
@@ -47,9 +49,5 @@ impl Pipeline {
             self.poison(&mut state, Arc::clone(&why));
             AppendError::Poisoned(why)
         })
-    }
-
-    pub(crate) fn queued_bytes(&self) -> usize {
-        lock(&self.state).queued_bytes
     }
 }

@@ -3,24 +3,25 @@
 //! Invariants: under the commit lock, ids, causes and keys are checked against the state that the events would join, and then nothing
 //! fails any more: positions, revisions and chain hashes are given out, dense and in order, to all events of a unit or to none.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashMap, fmt};
 
 use batpak_format::{ChainHash, EventId, EventKind, FrameSeed, KeyId, Placement, StoreId, chain_hash, entity_root};
-use batpak_segment::Place;
-use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::{
     AppendError, Clock, Durability, ReadError, Receipt,
-    append::Sealed,
+    append::{Sealed, SealedUnit},
     defect::{Defect, seeded},
     fence::Fenced,
     gate::Moment,
     index::{Address, Entry, LogIndex},
     keys::Keys,
-    pipeline::{Ahead, Pipeline, State, Unit, UnitFacts},
+    pipeline::Pipeline,
     rules::{Permitted, Rules},
+    run::Beginning,
     segments::Roll,
-    sync::{Ordering, lock, read, write},
+    state::{Ahead, State},
+    sync::{MutexGuard, Ordering, lock, read, write},
 };
 
 /// The bytes of one unit; an address holds 32 bits of offset.
@@ -53,11 +54,14 @@ impl fmt::Debug for Condemns<'_> {
     }
 }
 
+/// The receipts of a unit; of a single event without an allocation.
+pub(crate) type Receipts = SmallVec<[Receipt; 1]>;
+
 /// How a commit ended.
 #[derive(Debug)]
-pub(crate) enum Committed {
+pub(crate) enum Committed<'p> {
     /// The events have their places.
-    Placed(Placed),
+    Placed(Placed<'p>),
     /// At least one id got into the log meanwhile; these are the ids of all the events.
     Known(Vec<EventId>),
     /// What [`Condemns::holds`] asks for does not hold; nothing was placed.
@@ -66,41 +70,45 @@ pub(crate) enum Committed {
 
 /// Events that have their places, to be waited for.
 #[derive(Debug)]
-pub(crate) struct Placed {
+pub(crate) struct Placed<'p> {
+    /// Still held, so that whoever waits at once takes the write turn with it.
+    pub(crate) state: MutexGuard<'p, State>,
     pub(crate) ahead: Ahead,
-    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) receipts: Receipts,
 }
 
 impl Pipeline {
     /// Places events in the log, in memory; whoever waits for them sees to it that they are written.
     pub(crate) fn commit(
         &self,
-        fenced: Fenced,
+        fenced: Fenced<'_>,
         durability: Durability,
         context: &CommitContext<'_>,
-    ) -> Result<Committed, AppendError> {
-        let bytes: u64 = fenced.events().iter().map(|event| event.frame.len() as u64).sum();
-        if bytes > UNIT_BYTES_MAX {
+    ) -> Result<Committed<'_>, AppendError> {
+        let bytes = fenced.bytes();
+        if bytes as u64 > UNIT_BYTES_MAX {
             let events = fenced.events().len();
-            return Err(AppendError::BatchTooLarge { events, bytes, bytes_max: UNIT_BYTES_MAX });
+            return Err(AppendError::BatchTooLarge { events, bytes: bytes as u64, bytes_max: UNIT_BYTES_MAX });
         }
+        let within = Within::of(fenced.events());
         let ids = || fenced.events().iter().map(|event| event.frame.id()).collect();
-        let mut state = self.admit(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        let mut state = self.admit(bytes)?;
         let mut permitted = None;
         if let Some(rules) = context.rules {
             // Shared, so that a gate may look up keys, which are looked up through the index. Nobody changes it: the state is held.
             let index = read(&self.view.index);
-            if check(&index, fenced.events(), context.keys)? {
+            if within.check(&index, fenced.events(), context.keys)? {
                 return Ok(Committed::Known(ids()));
             }
-            permitted = rules.decide(&ids(), &state, &index)?;
+            let ids: Vec<EventId> = ids();
+            permitted = rules.decide(&ids, &state, &index)?;
         }
         if seeded(Defect::GatesBeforeTheCommit) {
             drop(state);
-            state = self.admit(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+            state = self.admit(bytes)?;
         }
         let mut index = write(&self.view.index);
-        if context.rules.is_none() && check(&index, fenced.events(), context.keys)? {
+        if context.rules.is_none() && within.check(&index, fenced.events(), context.keys)? {
             return Ok(Committed::Known(ids()));
         }
         if let Some(condemns) = context.condemns
@@ -111,28 +119,29 @@ impl Pipeline {
         for event in fenced.events() {
             index.load_head(event.coordinate.entity())?;
         }
-        let acknowledged = durability == Durability::Deferred;
-        let (unit, mut receipts) = place(&mut state, &mut index, fenced, bytes, context);
+        let (first, segment) = (state.next_position, state.tail.segment);
+        let mut receipts = place(&mut state, &mut index, fenced, durability, context);
+        drop(index);
         if permitted.is_some() {
             receipts.iter_mut().for_each(|receipt| receipt.gates.clone_from(&permitted));
         }
-        if unit.roll.is_some() {
+        if state.tail.segment != segment {
             self.view.unfiled.store(true, Ordering::Release);
         }
-        let ahead = state.ahead(unit.first, unit.next());
-        state.queued_bytes += unit.bytes.len();
+        let next = state.next_position;
+        let ahead = state.ahead(first, next);
+        state.queued_bytes += bytes;
         if seeded(Defect::VisibleWhenPlaced) {
-            self.view.set_visible(unit.next());
+            self.view.set_visible(next);
         }
-        if acknowledged {
-            state.acknowledged = unit.next();
-            self.view.set_visible(unit.next());
+        if durability == Durability::Deferred {
+            state.acknowledged = next;
+            self.view.set_visible(next);
         }
-        state.queue.push_back(unit);
         if let Some((keys, condemns)) = context.keys.zip(context.condemns) {
             keys.condemn(condemns.keys);
         }
-        Ok(Committed::Placed(Placed { ahead, receipts }))
+        Ok(Committed::Placed(Placed { state, ahead, receipts }))
     }
 
     /// Decides on the rules of an event that is not appended yet, as of now.
@@ -181,90 +190,99 @@ pub(crate) struct Known {
     pub(crate) ahead: Ahead,
 }
 
-/// Checks that ids stand once in the batch and causes are known: in the log, earlier in the batch, or marked external.
-/// Returns whether an id is in the log already.
-fn check(index: &LogIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<bool, AppendError> {
-    let mut known = false;
-    let mut earlier: HashSet<EventId> = HashSet::new();
-    for event in events {
-        if let Some((keys, (scope, key_id))) = keys.zip(event.shared_key())
-            && keys.is_condemned(scope, key_id)
-        {
-            return Err(AppendError::ScopeShredded);
-        }
-        let id = event.frame.id();
-        known |= index.position_of(&id)?.is_some();
-        for cause in event.causes.iter().filter(|cause| !cause.external) {
-            if !earlier.contains(&cause.id) && index.position_of(&cause.id)?.is_none() {
-                return Err(AppendError::UnknownCause { cause: cause.id });
+/// What the events of a unit are to each other, known before the commit lock is taken.
+struct Within {
+    /// Their ids, when there are several, each with its number.
+    numbers: HashMap<EventId, usize>,
+    /// The first event whose id an earlier one has.
+    duplicate: Option<usize>,
+}
+
+impl Within {
+    fn of(events: &[Sealed]) -> Self {
+        let (mut numbers, mut duplicate) = (HashMap::new(), None);
+        if events.len() > 1 {
+            numbers.reserve(events.len());
+            for (number, event) in events.iter().enumerate() {
+                if numbers.insert(event.frame.id(), number).is_some() {
+                    duplicate = duplicate.or(Some(number));
+                }
             }
         }
-        if events.len() > 1 && !earlier.insert(id) {
-            return Err(AppendError::DuplicateInBatch { id });
-        }
+        Self { numbers, duplicate }
     }
-    Ok(known)
+
+    /// Checks that keys are live, ids stand once, and causes are known: in the log, earlier in the unit, or marked external. Returns
+    /// whether an id is in the log already.
+    fn check(&self, index: &LogIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<bool, AppendError> {
+        let mut known = false;
+        for (number, event) in events.iter().enumerate() {
+            if let Some((keys, (scope, key_id))) = keys.zip(event.shared_key())
+                && keys.is_condemned(scope, key_id)
+            {
+                return Err(AppendError::ScopeShredded);
+            }
+            known |= index.position_of(&event.frame.id())?.is_some();
+            let earlier = |id: &EventId| self.numbers.get(id).is_some_and(|cause| *cause < number);
+            for cause in event.causes.iter().filter(|cause| !cause.external) {
+                if !earlier(&cause.id) && index.position_of(&cause.id)?.is_none() {
+                    return Err(AppendError::UnknownCause { cause: cause.id });
+                }
+            }
+            if self.duplicate == Some(number) {
+                return Err(AppendError::DuplicateInBatch { id: event.frame.id() });
+            }
+        }
+        Ok(known)
+    }
 }
 
 /// Gives out positions, revisions and chain hashes. Nothing here fails.
 fn place(
     state: &mut State,
     index: &mut LogIndex,
-    fenced: Fenced,
-    bytes: u64,
+    fenced: Fenced<'_>,
+    durability: Durability,
     context: &CommitContext<'_>,
-) -> (Unit, Vec<Receipt>) {
-    let events = fenced.into_events();
+) -> Receipts {
+    let SealedUnit { events, bytes } = fenced.into_unit();
     // The completion of a shred needs no room but what was kept for it behind the intent: no new segment either.
     let completes = matches!(events.as_slice(), [event] if event.frame.kind() == EventKind::SHRED_COMPLETED);
-    let place = if completes { state.tail.place_here(bytes) } else { state.tail.place(bytes) };
-    let mut unit = Unit {
-        first: state.next_position,
-        place,
-        roll: roll(state, place, context.keyset_epoch),
-        bytes: Bytes::new(),
-        chain_before: state.chain,
-        chain_after: state.chain,
-        undo: Vec::with_capacity(events.len()),
-        facts: UnitFacts { completes, ..UnitFacts::default() },
-    };
-    let mut receipts = Vec::with_capacity(events.len());
-    let mut gathered: Vec<u8> = Vec::new();
-    let mut offset = place.offset;
-    let single = events.len() == 1;
-    for event in events {
-        let address = Address { segment: place.segment, offset };
-        let (receipt, frame) = place_event(state, index, event, address, context, &mut unit);
-        offset += frame.len() as u64;
-        receipts.push(receipt);
-        if single {
-            gathered = frame;
-        } else {
-            gathered.extend_from_slice(&frame);
-        }
-    }
-    unit.bytes = gathered.into();
-    unit.chain_after = state.chain;
-    (unit, receipts)
-}
-
-fn roll(state: &State, place: Place, keyset_epoch: u64) -> Option<Roll> {
-    place.rolled.then_some(Roll {
+    let len = bytes.len() as u64;
+    let place = if completes { state.tail.place_here(len) } else { state.tail.place(len) };
+    let (first, chain) = (state.next_position, state.chain);
+    let roll = place.rolled.then_some(Roll {
         segment: place.segment,
-        first_position: state.next_position,
-        chain: state.chain,
-        keyset_epoch,
-    })
+        first_position: first,
+        chain,
+        keyset_epoch: context.keyset_epoch,
+    });
+    state.run_for(Beginning { first, place, roll, chain }, bytes.len()).facts.completes |= completes;
+    let mut receipts = Receipts::with_capacity(events.len());
+    let mut offset = place.offset;
+    let mut left = bytes.as_mut_slice();
+    for event in events.iter() {
+        let (frame, behind) = left.split_at_mut(event.frame.len());
+        let address = Address { segment: place.segment, offset };
+        offset += frame.len() as u64;
+        receipts.push(place_event(state, index, event, frame, address, context));
+        left = behind;
+    }
+    let chain = state.chain;
+    let run = state.run_placed();
+    run.chain_after = chain;
+    run.take(bytes, durability != Durability::Deferred);
+    receipts
 }
 
 fn place_event(
     state: &mut State,
     index: &mut LogIndex,
-    event: Sealed,
+    event: &Sealed,
+    frame: &mut [u8],
     address: Address,
     context: &CommitContext<'_>,
-    unit: &mut Unit,
-) -> (Receipt, Vec<u8>) {
+) -> Receipt {
     let entity = event.coordinate.entity();
     let (revision, previous) = match index.loaded_head(entity) {
         Some(head) => (head.revision + 1, head.chain_hash),
@@ -273,10 +291,10 @@ fn place_event(
     let position = state.next_position;
     let time = event.time.unwrap_or_else(|| context.clock.now());
     let chain: ChainHash = chain_hash(&previous, event.frame.digest(), position, revision, time);
-    let (id, event_hash) = (event.frame.id(), event.frame.event_hash());
+    let (id, kind, event_hash) = (event.frame.id(), event.frame.kind(), event.frame.event_hash());
     let placement = Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
     let seed = FrameSeed { store: context.store, segment: address.segment, offset: address.offset };
-    let tags: Vec<&str> = event.tags.iter().collect();
+    let tags: SmallVec<[&str; 4]> = event.tags.iter().collect();
     index.push(&Entry {
         position,
         revision,
@@ -285,7 +303,7 @@ fn place_event(
         len: event.frame.len() as u32,
         entity,
         scope: event.coordinate.scope(),
-        kind: event.frame.kind(),
+        kind,
         correlation: event.correlation,
         causes: event.causes.as_slice(),
         tags: &tags,
@@ -293,13 +311,14 @@ fn place_event(
         key_id: event.key_id(),
         key_scope: event.key.as_ref().and_then(|key| key.scope.as_ref()),
     });
-    unit.undo.push(previous);
-    unit.facts.key_id_max = unit.facts.key_id_max.max(event.key_id());
-    if event.frame.kind() == EventKind::SHRED_INTENT {
-        unit.facts.intent = Some(position);
-    }
     state.next_position += 1;
     state.chain = chain;
-    let frame = event.frame.place(&placement, &seed);
-    (Receipt { id, position, revision, event_hash, chain_hash: chain, repeat: None, gates: None }, frame)
+    let run = state.run_placed();
+    run.undo.push(previous);
+    run.facts.key_id_max = run.facts.key_id_max.max(event.key_id());
+    if kind == EventKind::SHRED_INTENT {
+        run.facts.intent = Some(position);
+    }
+    event.frame.place(frame, &placement, &seed);
+    Receipt { id, position, revision, event_hash, chain_hash: chain, repeat: None, gates: None }
 }

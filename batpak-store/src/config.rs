@@ -27,7 +27,8 @@ pub enum Durability {
     /// When the store's write buffer has it: survives neither the process nor the machine. The buffer is drained by size, by
     /// time, by `sync` and by `close`.
     Deferred,
-    /// When the operating system has it: survives the process, not the machine.
+    /// When the operating system has it: survives the process, not the machine. Whenever 2 MiB are written and not synced, a thread of
+    /// the store's own syncs them, so that no append has to wait for a whole segment when one is rolled.
     Buffered,
     /// When the disk has it: fdatasync has returned.
     #[default]

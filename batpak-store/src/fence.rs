@@ -9,32 +9,38 @@ use std::sync::Arc;
 use batpak_format::KeyId;
 
 use crate::{
-    append::Sealed,
+    append::{Sealed, SealedUnit},
     defect::{Defect, has_minted, seeded},
     error::PublishError,
-    sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock, wait},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, Signal, lock},
 };
 
-/// Sealed events whose keys are durable. There is no other way to make one than through the fence.
+/// Sealed events whose keys are durable. There is no other way to make one than through the fence. They stay where they are, and nobody
+/// else has them meanwhile.
 #[derive(Debug)]
-pub(crate) struct Fenced(Vec<Sealed>);
+pub(crate) struct Fenced<'u>(&'u mut SealedUnit);
 
-impl Fenced {
+impl<'u> Fenced<'u> {
     /// Lets events through that are sealed under no key, so that there is none to wait for: those of a plaintext store, and the
     /// store's own.
     ///
     /// # Panics
     /// When one of them is sealed.
-    pub(crate) fn plain(events: Vec<Sealed>) -> Self {
-        assert!(events.iter().all(|event| event.key_id().is_none()), "a sealed event must pass the fence");
-        Self(events)
+    pub(crate) fn plain(unit: &'u mut SealedUnit) -> Self {
+        assert!(unit.events.iter().all(|event| event.key_id().is_none()), "a sealed event must pass the fence");
+        Self(unit)
     }
 
     pub(crate) fn events(&self) -> &[Sealed] {
-        &self.0
+        &self.0.events
     }
 
-    pub(crate) fn into_events(self) -> Vec<Sealed> {
+    /// How many bytes their frames have in all.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    pub(crate) fn into_unit(self) -> &'u mut SealedUnit {
         self.0
     }
 }
@@ -65,7 +71,7 @@ pub(crate) struct Fence {
     /// Every leaf below this key id is reserved in the durable keyset.
     covered_below: AtomicU64,
     turn: Mutex<Turn>,
-    ended: Condvar,
+    ended: Signal,
 }
 
 impl Fence {
@@ -73,7 +79,7 @@ impl Fence {
         Self {
             covered_below: AtomicU64::new(covered_below.as_u64()),
             turn: Mutex::new(Turn::default()),
-            ended: Condvar::new(),
+            ended: Signal::new(),
         }
     }
 
@@ -81,7 +87,12 @@ impl Fence {
     /// for the caller who does.
     ///
     /// Events under a leaf that is durable already are not affected when a publication ahead of need fails.
-    pub(crate) fn pass(&self, events: Vec<Sealed>, publish: &dyn Publish) -> Result<Fenced, Arc<PublishError>> {
+    pub(crate) fn pass<'u>(
+        &self,
+        unit: &'u mut SealedUnit,
+        publish: &dyn Publish,
+    ) -> Result<Fenced<'u>, Arc<PublishError>> {
+        let events = &unit.events;
         let highest = events.iter().filter_map(Sealed::key_id).max();
         if let Some(highest) = highest.filter(|key_id| !seeded(Defect::FenceOnMint) || has_minted(*key_id)) {
             self.cover(highest, publish)?;
@@ -89,7 +100,7 @@ impl Fence {
         if events.iter().any(Sealed::wants_publication) {
             self.ahead(publish);
         }
-        Ok(Fenced(events))
+        Ok(Fenced(unit))
     }
 
     /// Returns when every leaf up to `key_id` is durable.
@@ -112,7 +123,7 @@ impl Fence {
             }
             let awaited = turn.ended + 1;
             while turn.ended < awaited && (!self.is_covered(key_id) || seeded(Defect::PublishAlways)) {
-                turn = wait(&self.ended, turn);
+                turn = self.ended.wait(turn);
             }
             if let Some((number, why)) = &turn.failed
                 && *number == awaited
@@ -160,7 +171,7 @@ impl Fence {
     pub(crate) fn exclusive<R>(&self, work: impl FnOnce(&mut dyn FnMut(KeyId)) -> R) -> R {
         let mut turn = lock(&self.turn);
         while turn.publishing {
-            turn = wait(&self.ended, turn);
+            turn = self.ended.wait(turn);
         }
         turn.publishing = true;
         drop(turn);

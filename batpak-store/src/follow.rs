@@ -86,7 +86,7 @@ impl Store {
             Ok(writer) => {
                 let state = crate::sync::lock(&writer.pipeline.state);
                 if self.view().visible() <= seen {
-                    drop(writer.pipeline.wait_change(state, timeout));
+                    drop(writer.pipeline.wait_progress(state, timeout));
                 }
             }
             Err(_) => crate::sync::sleep(timeout.min(POLL)),

@@ -6,6 +6,7 @@ use batpak_format::{BYPASS_GATES_MAX, BatchPart, Bypass, EventId, Record};
 
 use crate::{
     AppendError, Durability, GateSet, NewEvent, Permit, Receipt, Store,
+    append::{SealedUnit, Submitted},
     rules::{Asked, Rules},
 };
 
@@ -29,10 +30,14 @@ impl Store {
         let gates = self.config.gates.names().chain(event.gates.into_iter().flat_map(GateSet::names));
         let gates = gates.take(BYPASS_GATES_MAX).map(recorded).collect();
         let record = Record::Bypass(Bypass { event: draft.id, gates, reason: reason.to_owned() });
-        let own = writer.own_event(&record, part(1))?;
-        let sealed = writer.seal(writer.key(draft, self.view())?)?;
-        let ticket = self.place(writer, vec![sealed, own], std::slice::from_ref(event), Asked::None, durability)?;
-        ticket.wait_all()?.into_iter().next().ok_or(AppendError::Closed)
+        let mut unit = SealedUnit::default();
+        writer.seal(writer.key(draft, self.view())?, &mut unit)?;
+        writer.own_event(&record, part(1), &mut unit)?;
+        let receipts = match self.place(writer, &mut unit, std::slice::from_ref(event), Asked::None, durability)? {
+            Submitted::Placed(placed) => writer.finish(placed, durability)?,
+            Submitted::Answered(receipts) => receipts,
+        };
+        receipts.into_iter().next().ok_or(AppendError::Closed)
     }
 
     pub(crate) fn permit<'a>(
@@ -50,8 +55,7 @@ impl Store {
     }
 
     pub(crate) fn append_permitted(&self, permit: Permit<'_>) -> Result<Receipt, AppendError> {
-        let ticket = self.submit_as(permit.event, Some(permit.id), Asked::Unless(permit.moment))?;
-        let mut receipt = ticket.wait()?;
+        let mut receipt = self.append_as(permit.event, Some(permit.id), Asked::Unless(permit.moment))?;
         if receipt.repeat.is_none() && !permit.gates.is_empty() {
             receipt.gates.get_or_insert(permit.gates);
         }

@@ -48,6 +48,11 @@ impl Indexer {
         Self { indexing, running: Arc::new(AtomicBool::new(false)), worker: Mutex::new(None) }
     }
 
+    /// Whether the store may start threads.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.indexing == Indexing::Background
+    }
+
     /// Has files made of the segments that were rolled since; `written` is one past the last position that is with the operating
     /// system.
     pub(crate) fn look(&self, view: &Arc<View>, written: u64) {

@@ -8,39 +8,46 @@ use std::{
     sync::Arc,
 };
 
-use batpak_crypto::{Entropy, Nonce, PayloadKey, RootSecret};
+use batpak_crypto::{Entropy, KeyRoom, Nonce, PayloadKey, RootSecret};
 use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, KeyRun, PayloadEncryption, SEAL_TAG_LEN, aad};
 use batpak_keyset::{Copy, Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
 use bytes::Bytes;
 
 use crate::{
     AppendError, Payload, PublishError, ReadError, ShredProof,
-    append::{Sealed, SealedUnder},
+    append::{Sealed, SealedUnder, SealedUnit},
     defect::{Defect, note_minted, seeded, steps},
     fence::{Fence, Fenced, Publish},
     keyset_files::KeysetFiles,
     pending::Begun,
     pipeline::Pipeline,
+    scratch,
     selection::Selection,
     shreds::Shreds,
-    sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, RwLock, lock, read, wait},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, Signal, lock, read},
     view::View,
 };
+
+/// So many wiped places are kept for keys.
+const ROOMS: usize = 64;
 
 /// A key that is lent for one seal, and given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct LentKey<'k> {
-    pub(crate) key: PayloadKey,
     pub(crate) key_id: KeyId,
     /// Stands in frames that are sealed under a provisional key.
     pub(crate) commitment: Option<[u8; 32]>,
     scope: Option<KeyScope>,
     wants_publication: bool,
-    /// Behind the key, so that the key is wiped before it counts as given back.
-    _lease: Lease<'k>,
+    lease: Lease<'k>,
 }
 
 impl LentKey<'_> {
+    /// The key, for one seal.
+    pub(crate) fn key(&self) -> Option<&PayloadKey> {
+        self.lease.key.as_ref()
+    }
+
     /// What stays known of the key when it has done its work.
     pub(crate) fn into_sealed_under(self) -> SealedUnder {
         SealedUnder {
@@ -65,7 +72,7 @@ pub(crate) struct Keys {
     pub(crate) shreds: RwLock<Shreds>,
     /// Keys that a placed intent names, until the record of shreds has them.
     pub(crate) condemned: RwLock<HashSet<KeyId>>,
-    pub(crate) changed: Condvar,
+    pub(crate) changed: Signal,
 }
 
 #[derive(Debug)]
@@ -74,8 +81,10 @@ pub(crate) struct KeyState {
     pub(crate) root: RootSecret,
     /// Leaves of key scopes that no committed event names yet.
     pub(crate) provisional: HashMap<KeyScope, KeyId>,
-    /// How often each key is lent now.
-    pub(crate) lent: HashMap<KeyId, u32>,
+    /// How often each key is lent now: a list as short as the calls under way are many.
+    pub(crate) lent: Vec<(KeyId, u32)>,
+    /// Wiped places of keys that were lent.
+    pub(crate) rooms: Vec<KeyRoom>,
     /// What a shred is about to destroy: appends there wait.
     pub(crate) marked: Selection,
     /// A shred or a rekey that can only be finished.
@@ -100,7 +109,8 @@ impl Keys {
                 keyset,
                 root,
                 provisional: HashMap::new(),
-                lent: HashMap::new(),
+                lent: Vec::new(),
+                rooms: Vec::new(),
                 marked: Selection::default(),
                 begun: None,
                 unframed: Vec::new(),
@@ -110,7 +120,7 @@ impl Keys {
             publications: AtomicU64::new(0),
             shreds: RwLock::new(shreds),
             condemned: RwLock::new(HashSet::new()),
-            changed: Condvar::new(),
+            changed: Signal::new(),
         }
     }
 
@@ -152,7 +162,7 @@ impl Keys {
         view: &View,
     ) -> Result<LentKey<'_>, AppendError> {
         let shared = self.granularity != Granularity::Event;
-        let scope = shared.then(|| scope_for(self.granularity, coordinate, kind, id));
+        let scope = shared.then(|| scratch::key_scope(self.granularity, coordinate, kind, id));
         let mut state = self.unmarked(scope.as_ref());
         let known = match &scope {
             Some(scope) => self.current(&state, scope, view)?,
@@ -163,10 +173,13 @@ impl Keys {
             None => (self.mint(&mut state, scope.as_ref())?, true),
         };
         let wants_publication = provisional && state.keyset.wants_publication();
-        let (key, commitment) = state.keyset.key_cached(key_id).map_err(|_| self.refusal(scope.as_ref(), key_id))?;
+        let room = state.rooms.pop().unwrap_or_default();
+        let derived = state.keyset.key_cached_in(key_id, room);
+        let (key, commitment) = derived.map_err(|_| self.refusal(scope.as_ref(), key_id))?;
         let commitment = provisional.then(|| *commitment.as_bytes());
-        let lease = state.lease(self, key_id);
-        Ok(LentKey { key, _lease: lease, key_id, commitment, scope, wants_publication })
+        let mut lease = state.lease(self, key_id);
+        lease.key = Some(key);
+        Ok(LentKey { lease, key_id, commitment, scope, wants_publication })
     }
 
     /// The key that an append to a key scope is sealed under now; none when it takes a fresh one.
@@ -190,18 +203,23 @@ impl Keys {
     fn unmarked(&self, scope: Option<&KeyScope>) -> MutexGuard<'_, KeyState> {
         let mut state = lock(&self.state);
         while !state.marked.is_empty() && scope.is_some_and(|scope| state.marked.covers(scope)) {
-            state = wait(&self.changed, state);
+            state = self.changed.wait(state);
         }
         state
     }
 
-    /// Notes that a lent key has done its work.
-    pub(crate) fn give_back(&self, key_id: KeyId) {
+    /// Notes that a lent key has done its work; it is wiped by now.
+    fn give_back(&self, key_id: KeyId, room: Option<KeyRoom>) {
         let mut state = lock(&self.state);
-        if let Some(lent) = state.lent.get_mut(&key_id) {
-            *lent -= 1;
-            if *lent == 0 {
-                state.lent.remove(&key_id);
+        if state.rooms.len() < ROOMS {
+            state.rooms.extend(room);
+        }
+        if let Some(at) = state.lent.iter().position(|(lent, _)| *lent == key_id)
+            && let Some((_, times)) = state.lent.get_mut(at)
+        {
+            *times -= 1;
+            if *times == 0 {
+                state.lent.swap_remove(at);
                 self.changed.notify_all();
             }
         }
@@ -233,17 +251,18 @@ impl Keys {
     }
 
     /// Step 5 of an append.
-    pub(crate) fn pass(&self, sealed: Vec<Sealed>, pipeline: &Pipeline) -> Result<Fenced, Arc<PublishError>> {
-        self.fence.pass(sealed, &Publisher { keys: self, pipeline })
+    pub(crate) fn pass<'u>(
+        &self,
+        unit: &'u mut SealedUnit,
+        pipeline: &Pipeline,
+    ) -> Result<Fenced<'u>, Arc<PublishError>> {
+        self.fence.pass(unit, &Publisher { keys: self, pipeline })
     }
 
     /// Forgets provisional leaves that a committed event names now: from here on the index knows them.
-    pub(crate) fn settle(&self, scopes: &[KeyScope]) {
-        if scopes.is_empty() {
-            return;
-        }
+    pub(crate) fn settle(&self, events: &[Sealed]) {
         let mut state = lock(&self.state);
-        for scope in scopes {
+        for scope in events.iter().filter_map(Sealed::minted) {
             state.provisional.remove(scope);
         }
     }
@@ -339,8 +358,11 @@ impl Keys {
 impl KeyState {
     /// Counts a key as lent until the lease is dropped.
     fn lease<'k>(&mut self, keys: &'k Keys, key_id: KeyId) -> Lease<'k> {
-        *self.lent.entry(key_id).or_default() += 1;
-        Lease { keys, key_id }
+        match self.lent.iter_mut().find(|(lent, _)| *lent == key_id) {
+            Some((_, times)) => *times += 1,
+            None => self.lent.push((key_id, 1)),
+        }
+        Lease { keys, key_id, key: None }
     }
 }
 
@@ -349,11 +371,14 @@ impl KeyState {
 pub(crate) struct Lease<'k> {
     keys: &'k Keys,
     key_id: KeyId,
+    /// The key itself, when it is lent for a seal.
+    key: Option<PayloadKey>,
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.keys.give_back(self.key_id);
+        let room = self.key.take().map(PayloadKey::into_room);
+        self.keys.give_back(self.key_id, room);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     pending::Begun,
     secret::{NewSecret, ProviderContext, RootSecretProvider},
     selection::Selection,
-    sync::{lock, read, wait, write},
+    sync::{lock, read, write},
     unframed::NamedLeaves,
 };
 
@@ -140,8 +140,8 @@ impl Keys {
             state.keyset.adopt_staged()?;
         }
         let lent = |key_id: &KeyId| victims.binary_search(key_id).is_ok();
-        while state.lent.keys().any(lent) && !seeded(Defect::GuardsNotAwaited) {
-            state = wait(&self.changed, state);
+        while state.lent.iter().any(|(key_id, _)| lent(key_id)) && !seeded(Defect::GuardsNotAwaited) {
+            state = self.changed.wait(state);
         }
         Ok(())
     }

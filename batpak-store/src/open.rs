@@ -8,12 +8,13 @@ use std::{path::Path, sync::Arc};
 
 use batpak_crypto::NonceBuffer;
 use batpak_keyset::{LogSeen, LogVerdict};
-use batpak_segment::{Access, DiskFile, RecoveryMode, SEGMENTS_DIR, Tail, make_durable};
+use batpak_segment::{Access, DiskFile, ForkMark, RecoveryMode, SEGMENTS_DIR, Tail, make_durable};
 
 use crate::{
     Config, Durability, OpenError, OpenReport, Pending, Store, StoreInfo,
     accept::accept,
     defect::{Defect, seeded},
+    fresh_id::FreshIds,
     index::Source,
     indexing::Indexer,
     inspect::inspect,
@@ -380,12 +381,14 @@ impl Parts<'_> {
             clock: Arc::clone(&config.clock),
             entropy: Arc::clone(&config.entropy),
             nonces: Mutex::new(NonceBuffer::new(config.nonce_mode)),
-            ids: Mutex::new(NonceBuffer::new(config.nonce_mode)),
+            ids: Mutex::new(FreshIds::new(config.nonce_mode)),
             shred_turn: Mutex::new(()),
-            process: std::process::id(),
+            process: ForkMark::new(),
             drainer: Mutex::new(None),
             drains: AtomicBool::new(false),
             indexer: Indexer::new(config.indexing),
+            syncer: Mutex::new(None),
+            writes_back: AtomicBool::new(false),
             _locks: locks.into_iter().flatten().collect(),
         }
     }

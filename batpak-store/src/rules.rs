@@ -11,7 +11,7 @@ use crate::{
     AppendError, Denied, GateSet, NewEvent, QueryItem, Store,
     gate::{Entry, GateView, Moment, Placed, Proposal},
     index::LogIndex,
-    pipeline::State,
+    state::State,
 };
 
 /// The rules of one unit.

@@ -14,7 +14,7 @@ use batpak_format::{
 };
 use batpak_segment::{Disk, FinishError, SegmentWriter, Tail, segment_path};
 
-use crate::pipeline::{LogFile, UnitFacts};
+use crate::{pipeline::LogFile, run::RunFacts};
 
 /// What a new segment's header says.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +139,7 @@ impl SegmentLog {
     }
 
     /// Takes what was written into the footer to come.
-    pub(crate) fn note(&mut self, next: u64, chain: ChainHash, facts: UnitFacts) {
+    pub(crate) fn note(&mut self, next: u64, chain: ChainHash, facts: RunFacts) {
         self.facts.next_position = next;
         self.facts.chain = chain;
         self.facts.key_id_max = self.facts.key_id_max.max(facts.key_id_max);

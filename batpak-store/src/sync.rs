@@ -48,8 +48,109 @@ pub(crate) fn write<T>(rw: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     }
 }
 
+/// A condition variable that knows whether anybody waits: telling nobody costs no system call.
+///
+/// Invariant: whoever waits is counted while it holds the lock under which it looked, and whoever notifies has changed the state
+/// under the same lock before; so a count of zero means that everybody who looks from now on sees the change. The count itself is
+/// ordered by that lock, and is no step of a model.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    condvar: Condvar,
+    waiting: std::sync::atomic::AtomicU32,
+}
+
+impl Signal {
+    pub(crate) fn new() -> Self {
+        Self { condvar: Condvar::new(), waiting: std::sync::atomic::AtomicU32::new(0) }
+    }
+
+    /// Waits for a notification.
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.waiting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let guard = wait(&self.condvar, guard);
+        self.waiting.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        guard
+    }
+
+    /// Waits for a notification or for the time to pass; no correctness rests on the time.
+    pub(crate) fn wait_timeout<'a, T>(
+        &self,
+        mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, T> {
+        self.waiting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let guard = wait_timeout(&self.condvar, mutex, guard, timeout);
+        self.waiting.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        guard
+    }
+
+    /// Wakes everybody who waits; under the lock or after it.
+    pub(crate) fn notify_all(&self) {
+        if self.waiting.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            self.condvar.notify_all();
+        }
+    }
+}
+
+/// A count that whoever is about to sleep looks at for a moment first; no correctness rests on it.
+#[derive(Debug, Default)]
+pub(crate) struct Beat(std::sync::atomic::AtomicU64);
+
+/// About two microseconds: as long as a short write takes, and less than a sleep and a wake cost.
+#[cfg(not(all(test, loom)))]
+const LOOKS: u32 = 64;
+
+impl Beat {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    pub(crate) fn next(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Returns whether the count went on from `seen` within a moment.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) fn went_on(&self, seen: u64) -> bool {
+        (0..LOOKS).any(|_| {
+            std::hint::spin_loop();
+            self.count() != seen
+        })
+    }
+
+    /// A model has no moments.
+    #[cfg(all(test, loom))]
+    pub(crate) fn went_on(&self, seen: u64) -> bool {
+        self.count() != seen
+    }
+}
+
+/// Does two pieces of work at the same time, where the machine has more than one core.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+    static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    if *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)) == 1 {
+        return (first(), second());
+    }
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        match first.join() {
+            Ok(first) => (first, second),
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }
+    })
+}
+
+/// Does one piece of work after the other: what they share is locked by the shim, which the models explore by threads of their own.
+#[cfg(all(test, loom))]
+pub(crate) fn both<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) -> (A, B) {
+    (first(), second())
+}
+
 /// Waits for a notification.
-pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     match condvar.wait(guard) {
         Ok(guard) => guard,
         Err(panicked) => panicked.into_inner(),
@@ -58,7 +159,7 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
 
 /// Waits for a notification or for the time to pass; no correctness rests on the time.
 #[cfg(not(all(test, loom)))]
-pub(crate) fn wait_timeout<'a, T>(
+fn wait_timeout<'a, T>(
     condvar: &Condvar,
     _mutex: &'a Mutex<T>,
     guard: MutexGuard<'a, T>,
@@ -72,7 +173,7 @@ pub(crate) fn wait_timeout<'a, T>(
 
 /// Lets other threads run: in a model the time may pass at any moment.
 #[cfg(all(test, loom))]
-pub(crate) fn wait_timeout<'a, T>(
+fn wait_timeout<'a, T>(
     _condvar: &Condvar,
     mutex: &'a Mutex<T>,
     guard: MutexGuard<'a, T>,

@@ -3,13 +3,13 @@
 //! Invariant: they take positions and stand in the chain like every event, and their payload is a record of a reserved kind.
 
 use batpak_format::{BatchPart, Causes, ContentType, Coordinate, FrameBuf, Record, Statement, Tags};
+use smallvec::SmallVec;
 
 use crate::{
     AppendError, Durability, Receipt, Store,
-    append::Sealed,
+    append::{Sealed, SealedUnit},
     commit::{Committed, Condemns},
     fence::Fenced,
-    ticket::Ticket,
     writer::Writer,
 };
 
@@ -40,18 +40,25 @@ impl Store {
         let events = records.len();
         let count = u32::try_from(events).map_err(|_| AppendError::BatchTooLarge { events, bytes: 0, bytes_max: 0 })?;
         let part = |index| (count > 1).then_some(BatchPart { index, count });
-        let sealed = records.iter().zip(0..).map(|(record, index)| writer.own_event(record, part(index)));
-        let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
-        match writer.commit_condemning(Fenced::plain(sealed), durability, condemns)? {
-            Committed::Placed(placed) => Ticket::placed(self, placed, durability).wait_all().map(Some),
+        let mut unit = SealedUnit::default();
+        for (record, index) in records.iter().zip(0..) {
+            writer.own_event(record, part(index), &mut unit)?;
+        }
+        match writer.commit_condemning(Fenced::plain(&mut unit), durability, condemns)? {
+            Committed::Placed(placed) => writer.finish(placed, durability).map(SmallVec::into_vec).map(Some),
             Committed::Known(_) | Committed::Refused => Ok(None),
         }
     }
 }
 
 impl Writer {
-    /// An event of the store itself, ready to be placed; in clear.
-    pub(crate) fn own_event(&self, record: &Record, batch: Option<BatchPart>) -> Result<Sealed, AppendError> {
+    /// Takes an event of the store itself into a unit; in clear.
+    pub(crate) fn own_event(
+        &self,
+        record: &Record,
+        batch: Option<BatchPart>,
+        unit: &mut SealedUnit,
+    ) -> Result<(), AppendError> {
         let (coordinate, causes) = (Coordinate::system(), Causes::default());
         let statement = Statement {
             id: self.fresh_id()?,
@@ -68,7 +75,8 @@ impl Writer {
         };
         let payload = record.encode()?;
         let frame = FrameBuf::new(&statement, &payload).map_err(|_| AppendError::SealFailed)?.seal_finished();
-        Ok(Sealed {
+        let frame = unit.take_frame(frame);
+        unit.events.push(Sealed {
             frame,
             coordinate,
             correlation: None,
@@ -76,6 +84,7 @@ impl Writer {
             tags: Tags::default(),
             time: None,
             key: None,
-        })
+        });
+        Ok(())
     }
 }

@@ -2,24 +2,27 @@
 //!
 //! Invariant: a ticket that is dropped gives up waiting, not the event: the event stays placed and is written with the others.
 
-use crate::{AppendError, Durability, Receipt, Store, commit::Placed};
+use crate::{
+    AppendError, Durability, Receipt, Store,
+    commit::{Placed, Receipts},
+    state::Ahead,
+};
 
 /// A placed event to wait for; the result of [`Store::submit`].
 #[must_use = "an event is acknowledged by waiting for its ticket"]
 #[derive(Debug)]
 pub struct Ticket<'a> {
-    placed: Option<(&'a Store, Placed, Durability)>,
-    receipts: Vec<Receipt>,
+    placed: Option<(&'a Store, Ahead, Durability)>,
+    receipts: Receipts,
 }
 
 impl<'a> Ticket<'a> {
-    pub(crate) fn placed(store: &'a Store, mut placed: Placed, durability: Durability) -> Self {
-        let receipts = std::mem::take(&mut placed.receipts);
-        Self { placed: Some((store, placed, durability)), receipts }
+    pub(crate) fn placed(store: &'a Store, placed: Placed<'_>, durability: Durability) -> Self {
+        Self { placed: Some((store, placed.ahead, durability)), receipts: placed.receipts }
     }
 
     /// For events that are in the log as durably as was asked.
-    pub(crate) fn answered(receipts: Vec<Receipt>) -> Self {
+    pub(crate) fn answered(receipts: Receipts) -> Self {
         Self { placed: None, receipts }
     }
 
@@ -33,16 +36,11 @@ impl<'a> Ticket<'a> {
     /// # Errors
     /// [`AppendError::NotWritten`] when it could not be written and is not in the log; [`AppendError::Poisoned`] when it is not
     /// known whether it is.
-    pub fn wait(self) -> Result<Receipt, AppendError> {
-        let mut receipts = self.wait_all()?;
-        receipts.pop().ok_or(AppendError::Closed)
-    }
-
-    pub(crate) fn wait_all(mut self) -> Result<Vec<Receipt>, AppendError> {
-        if let Some((store, placed, durability)) = &self.placed {
-            store.writer()?.wait(&placed.ahead, *durability)?;
+    pub fn wait(mut self) -> Result<Receipt, AppendError> {
+        if let Some((store, ahead, durability)) = &self.placed {
+            store.writer()?.wait(ahead, *durability)?;
         }
-        Ok(std::mem::take(&mut self.receipts))
+        self.receipts.pop().ok_or(AppendError::Closed)
     }
 }
 

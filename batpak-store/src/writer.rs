@@ -6,19 +6,22 @@ use std::{sync::Arc, time::Duration};
 
 use batpak_crypto::{Entropy, Nonce, NonceBuffer};
 use batpak_format::{EventId, StoreId};
-use batpak_segment::DiskFile;
+use batpak_segment::{DiskFile, ForkMark};
 
 use crate::{
     AppendError, Clock, Durability,
-    append::Sealed,
-    commit::{CommitContext, Committed, Condemns},
+    append::SealedUnit,
+    commit::{CommitContext, Committed, Condemns, Placed, Receipts},
     defect::{Defect, seeded},
+    durability::WRITE_BACK_BYTES,
     fence::Fenced,
+    fresh_id::FreshIds,
     indexing::Indexer,
     keys::Keys,
-    pipeline::{Ahead, Pipeline},
+    pipeline::Pipeline,
     rules::Rules,
-    sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, spawn},
+    state::{Ahead, State},
+    sync::{AtomicBool, JoinHandle, Mutex, MutexGuard, Ordering, lock, spawn},
 };
 
 /// See the module.
@@ -34,71 +37,70 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) nonces: Mutex<NonceBuffer>,
-    /// Random bits of event ids, drawn as nonces are.
-    pub(crate) ids: Mutex<NonceBuffer>,
+    pub(crate) ids: Mutex<FreshIds>,
     /// One shred, rekey, readmission or hold at a time.
     pub(crate) shred_turn: Mutex<()>,
-    pub(crate) process: u32,
+    pub(crate) process: ForkMark,
     pub(crate) drainer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) drains: AtomicBool,
     pub(crate) indexer: Indexer,
+    pub(crate) syncer: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) writes_back: AtomicBool,
     /// Held for as long as the store is open.
     pub(crate) _locks: Vec<Arc<dyn DiskFile>>,
 }
 
 impl Writer {
     pub(crate) fn check_process(&self) -> Result<(), AppendError> {
-        if std::process::id() == self.process { Ok(()) } else { Err(AppendError::Forked) }
+        if self.process.is_forked() { Err(AppendError::Forked) } else { Ok(()) }
     }
 
     pub(crate) fn nonce(&self) -> Result<Nonce, AppendError> {
-        lock(&self.nonces).next(&*self.entropy, self.process).map_err(|_| AppendError::SealFailed)
+        lock(&self.nonces).next(&*self.entropy, self.process.process()).map_err(|_| AppendError::SealFailed)
     }
 
     /// A fresh id, ordered by time.
     pub(crate) fn fresh_id(&self) -> Result<EventId, AppendError> {
-        let drawn = lock(&self.ids).next(&*self.entropy, self.process).map_err(|_| AppendError::SealFailed)?;
-        let mut random = [0; 10];
-        random.copy_from_slice(&drawn.as_bytes()[..10]);
-        let millis = u64::try_from(self.clock.now().as_micros() / 1000).unwrap_or(0);
-        Ok(EventId::time_ordered(millis, random))
+        let now = self.clock.now();
+        let drawn = lock(&self.ids).next(&*self.entropy, self.process.process(), now);
+        drawn.map_err(|_| AppendError::SealFailed)
     }
 
     /// Step 5.
-    pub(crate) fn fence(&self, sealed: Vec<Sealed>) -> Result<Fenced, AppendError> {
+    pub(crate) fn fence<'u>(&self, unit: &'u mut SealedUnit) -> Result<Fenced<'u>, AppendError> {
         match &self.keys {
-            Some(keys) => keys.pass(sealed, &self.pipeline).map_err(AppendError::KeyNotDurable),
-            None => Ok(Fenced::plain(sealed)),
+            Some(keys) => keys.pass(unit, &self.pipeline).map_err(AppendError::KeyNotDurable),
+            None => Ok(Fenced::plain(unit)),
         }
     }
 
     /// Step 6.
     pub(crate) fn commit(
         &self,
-        fenced: Fenced,
+        fenced: Fenced<'_>,
         durability: Durability,
         rules: Option<&Rules<'_>>,
-    ) -> Result<Committed, AppendError> {
+    ) -> Result<Committed<'_>, AppendError> {
         self.commit_on(fenced, durability, rules, None)
     }
 
     /// Step 6 of a shred's intent.
     pub(crate) fn commit_condemning(
         &self,
-        fenced: Fenced,
+        fenced: Fenced<'_>,
         durability: Durability,
         condemns: Option<&Condemns<'_>>,
-    ) -> Result<Committed, AppendError> {
+    ) -> Result<Committed<'_>, AppendError> {
         self.commit_on(fenced, durability, None, condemns)
     }
 
     fn commit_on(
         &self,
-        fenced: Fenced,
+        fenced: Fenced<'_>,
         durability: Durability,
         rules: Option<&Rules<'_>>,
         condemns: Option<&Condemns<'_>>,
-    ) -> Result<Committed, AppendError> {
+    ) -> Result<Committed<'_>, AppendError> {
         if durability == Durability::Deferred {
             self.start_drainer();
         }
@@ -110,29 +112,52 @@ impl Writer {
             rules,
             condemns,
         };
-        let minted: Vec<_> = fenced.events().iter().filter_map(Sealed::minted).cloned().collect();
-        let committed = self.pipeline.commit(fenced, durability, &context)?;
-        if let Some(keys) = &self.keys {
-            keys.settle(&minted);
+        self.pipeline.commit(fenced, durability, &context)
+    }
+
+    /// Tells the keys which leaves a placed unit has made known. Only a unit that names a new one lets go of the commit lock for it.
+    pub(crate) fn settled<'p>(&'p self, placed: Placed<'p>, unit: &SealedUnit) -> Placed<'p> {
+        match &self.keys {
+            Some(keys) if unit.events.iter().any(|event| event.minted().is_some()) => {
+                let Placed { state, ahead, receipts } = placed;
+                drop(state);
+                keys.settle(&unit.events);
+                Placed { state: lock(&self.pipeline.state), ahead, receipts }
+            }
+            _ => placed,
         }
-        Ok(committed)
+    }
+
+    /// Steps 7 and 8, as far as was asked, from the commit on; nobody waits for the unit afterwards.
+    pub(crate) fn finish(&self, placed: Placed<'_>, durability: Durability) -> Result<Receipts, AppendError> {
+        let Placed { state, ahead, receipts } = placed;
+        let (mut state, waited) = self.pipeline.wait_from(state, &ahead, durability, self.deferred_bytes_max);
+        state.leave();
+        self.look_behind(state);
+        waited.map(|()| receipts)
     }
 
     /// Steps 7 and 8, as far as was asked.
     pub(crate) fn wait(&self, ahead: &Ahead, durability: Durability) -> Result<(), AppendError> {
-        let waited = match durability {
-            Durability::Synced => self.pipeline.synced(ahead),
-            Durability::Buffered => self.pipeline.written(ahead),
-            Durability::Deferred if self.pipeline.queued_bytes() >= self.deferred_bytes_max => self.pipeline.drain(),
-            Durability::Deferred => Ok(()),
-        };
+        let state = lock(&self.pipeline.state);
+        let (state, waited) = self.pipeline.wait_from(state, ahead, durability, self.deferred_bytes_max);
+        self.look_behind(state);
+        waited
+    }
+
+    /// Starts what is due behind the log's end: index files of rolled segments, and the thread that syncs what was written.
+    fn look_behind(&self, state: MutexGuard<'_, State>) {
+        let unsynced = state.sync.unsynced;
+        drop(state);
         if seeded(Defect::SyncAfterWrite)
             && let Some(keys) = &self.keys
         {
             keys.sync_late();
         }
         self.index_rolled();
-        waited
+        if unsynced >= WRITE_BACK_BYTES && self.indexer.has_thread() {
+            self.start_writing_back();
+        }
     }
 
     /// Has an index file made of each segment that was rolled.
@@ -157,6 +182,14 @@ impl Writer {
         *lock(&self.drainer) = Some(spawn(move || pipeline.drain_until_closed(delay)));
     }
 
+    /// Starts the thread that syncs what was written, when it is much for the first time.
+    fn start_writing_back(&self) {
+        if !self.writes_back.swap(true, Ordering::AcqRel) {
+            let pipeline = Arc::clone(&self.pipeline);
+            *lock(&self.syncer) = Some(spawn(move || pipeline.write_back_until_closed()));
+        }
+    }
+
     /// Refuses further appends, writes and syncs what is placed, and ends the log with a footer.
     pub(crate) fn close(&self) -> Result<(), AppendError> {
         if !self.pipeline.begin_close() {
@@ -165,10 +198,10 @@ impl Writer {
         if self.check_process().is_err() {
             return Err(AppendError::Forked);
         }
-        let drainer = lock(&self.drainer).take();
-        if let Some(drainer) = drainer {
-            // A drainer that panicked has poisoned the pipeline, which the sync below reports.
-            drop(drainer.join());
+        for thread in [&self.drainer, &self.syncer] {
+            let thread = lock(thread).take();
+            // One that panicked has poisoned the pipeline, which the sync below reports.
+            drop(thread.map(JoinHandle::join));
         }
         let keyset_epoch = self.keys.as_ref().map_or(0, |keys| keys.epoch_to_vouch_for());
         self.pipeline.sync_all()?;
@@ -198,7 +231,7 @@ mod tests {
         store.append(&event).unwrap();
         // What a fork is to the child: the store was opened by another process.
         let Side::Writer(writer) = &mut store.side else { panic!("it is a writer") };
-        writer.process ^= 1;
+        writer.process = batpak_segment::ForkMark::of_process(std::process::id() ^ 1);
         let writes = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let counted = Arc::clone(&writes);
         disk.observe(Box::new(move |call| {

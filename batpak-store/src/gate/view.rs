@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use batpak_format::{EventHeader, EventId, Timestamp};
 use bytes::Bytes;
 
-use crate::{Event, NewEvent, Payload, QueryItem, ReadError, Store, index::LogIndex, pipeline::State};
+use crate::{Event, NewEvent, Payload, QueryItem, ReadError, Store, index::LogIndex, state::State};
 
 /// See the module.
 #[derive(Debug)]

@@ -54,6 +54,7 @@ mod resumes;
 mod rounds;
 mod shred;
 mod spots;
+mod steady;
 mod tight;
 mod torn;
 mod typed;

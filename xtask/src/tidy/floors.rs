@@ -44,7 +44,7 @@ const FLOORS: [Floor; 10] = [
         name: "batpak-segment",
         layers: &["batpak-format"],
         dev_layers: &[],
-        foreign: &["bytes", "memmap2", "thiserror"],
+        foreign: &["bytes", "libc", "memmap2", "thiserror"],
     },
     Floor {
         name: "batpak-store",
@@ -58,6 +58,7 @@ const FLOORS: [Floor; 10] = [
             "serde",
             "serde_json",
             "siphasher",
+            "smallvec",
             "thiserror",
             "zeroize",
         ],
