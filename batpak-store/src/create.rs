@@ -108,7 +108,7 @@ impl Making<'_> {
             config,
             info,
             report: OpenReport::created(),
-            view: Arc::new(View::new(source, LogIndex::new(FIRST_SEGMENT), Holds::default())),
+            view: Arc::new(View::new(source, LogIndex::new(self.store, FIRST_SEGMENT), Holds::default())),
             keys: keys.map(Arc::new),
         }
         .wake(Wake::Writer {

@@ -19,7 +19,7 @@ mod sparse;
 
 use std::{ops::Range, sync::Arc};
 
-use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
+use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId, StoreId};
 use batpak_keyset::KeyScope;
 
 use crate::{ReadError, condition::QueryItem};
@@ -27,6 +27,7 @@ use crate::{ReadError, condition::QueryItem};
 pub(crate) use ended::{Ended, Part, merge};
 pub(crate) use memory::{MemoryPart, Room};
 pub(crate) use part::{INDEX_DIR, MappedPart, PartHead, Shelf, Source};
+use part::{Key, is_time_ordered};
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +106,8 @@ pub(crate) struct LogIndex {
 
 impl LogIndex {
     /// The index of an empty log.
-    pub(crate) fn new(segment: u64) -> Self {
-        Self { ended: Ended::default(), active: MemoryPart::new(segment, 0, Default::default()) }
+    pub(crate) fn new(store: StoreId, segment: u64) -> Self {
+        Self { ended: Ended::new(store), active: MemoryPart::new(segment, 0, Default::default()) }
     }
 
     /// Returns the position of an event.

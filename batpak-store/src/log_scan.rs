@@ -89,7 +89,7 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSee
     let mut intake = Intake {
         source: Arc::clone(source),
         shelf: Shelf::look(Arc::clone(source)),
-        index: LogIndex::new(FIRST_SEGMENT),
+        index: LogIndex::new(source.store, FIRST_SEGMENT),
         footered: 0,
         rebuilt: Vec::new(),
         shreds: Shreds::default(),

@@ -5,10 +5,10 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use batpak_format::{EventId, EventKind, KeyId};
+use batpak_format::{EventId, EventKind, KeyId, StoreId};
 use batpak_keyset::KeyScope;
 
-use super::{Address, Edges, Head, MappedPart, MemoryPart, PartHead, Walked};
+use super::{Address, Edges, Head, Key, MappedPart, MemoryPart, PartHead, Walked, is_time_ordered};
 use crate::{ReadError, condition::QueryItem};
 
 /// The index of one segment's events, or of some of them.
@@ -19,9 +19,12 @@ pub(crate) enum Part {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ended {
+    store: StoreId,
     parts: Arc<Vec<Arc<Part>>>,
+    /// The highest id here that is ordered by time: an id above it is none of these.
+    id_max: [u8; 16],
 }
 
 impl Part {
@@ -40,6 +43,14 @@ impl Part {
         }
     }
 
+    /// The highest id that is ordered by time.
+    fn id_max(&self) -> Option<EventId> {
+        match self {
+            Self::Memory(part) => part.id_range().map(|(_, most)| most),
+            Self::Mapped(part) => Some(part.head().id_max),
+        }
+    }
+
     /// One past the position of its last event.
     pub(crate) fn next(&self) -> u64 {
         match self {
@@ -50,11 +61,26 @@ impl Part {
 }
 
 impl Ended {
+    pub(crate) fn new(store: StoreId) -> Self {
+        Self { store, parts: Arc::default(), id_max: [0; 16] }
+    }
+
+    fn key(&self, key: &[u8]) -> Key {
+        Key::new(&self.store, key)
+    }
+
+    fn note_ids(&mut self, part: &Part) {
+        if let Some(id) = part.id_max() {
+            self.id_max = self.id_max.max(*id.as_bytes());
+        }
+    }
+
     pub(crate) fn parts(&self) -> &[Arc<Part>] {
         &self.parts
     }
 
     pub(crate) fn push(&mut self, part: Arc<Part>) {
+        self.note_ids(&part);
         Arc::make_mut(&mut self.parts).push(part);
     }
 
@@ -140,9 +166,13 @@ impl Ended {
     }
 
     pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+        if is_time_ordered(id) && *id.as_bytes() > self.id_max {
+            return Ok(None);
+        }
+        let key = self.key(id.as_bytes());
         self.newest(|part| match part {
             Part::Memory(part) => Ok(part.position_of(id)),
-            Part::Mapped(part) => part.position_of(id),
+            Part::Mapped(part) => part.position_of(key, id),
         })
     }
 
@@ -171,39 +201,44 @@ impl Ended {
     }
 
     pub(crate) fn head(&self, entity: &str) -> Result<Option<Head>, ReadError> {
+        let key = self.key(entity.as_bytes());
         self.newest(|part| match part {
             Part::Memory(part) => Ok(part.head(entity)),
-            Part::Mapped(part) => part.head_of(entity),
+            Part::Mapped(part) => part.head_of(key, entity),
         })
     }
 
     pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
+        let key = self.key(entity.as_bytes());
         self.newest(|part| match part {
             Part::Memory(part) => Ok(part.position_at(entity, revision)),
-            Part::Mapped(part) => part.position_at(entity, revision),
+            Part::Mapped(part) => part.position_at(key, entity, revision),
         })
     }
 
     pub(crate) fn revisions_below(&self, entity: &str, position: u64) -> Result<u64, ReadError> {
+        let key = self.key(entity.as_bytes());
         let below = self.newest(|part| match part {
             part if part.first() >= position => Ok(None),
             Part::Memory(part) => Ok(part.revisions_below(entity, position)),
-            Part::Mapped(part) => part.revisions_below(entity, position),
+            Part::Mapped(part) => part.revisions_below(key, entity, position),
         })?;
         Ok(below.unwrap_or(0))
     }
 
     pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
+        let key = self.key(scope.as_bytes());
         self.newest(|part| match part {
             Part::Memory(part) => Ok(part.key_of(scope)),
-            Part::Mapped(part) => part.key_of(scope),
+            Part::Mapped(part) => part.key_of(key, scope),
         })
     }
 
     pub(crate) fn keys_of(&self, scope: &KeyScope) -> Result<Vec<(KeyId, u64)>, ReadError> {
+        let key = self.key(scope.as_bytes());
         let mut keys = self.all(|part| match part {
             Part::Memory(part) => Ok(part.keys_of(scope)),
-            Part::Mapped(part) => part.keys_of(scope),
+            Part::Mapped(part) => part.keys_of(key, scope),
         })?;
         keys.dedup_by_key(|(key_id, _)| *key_id);
         Ok(keys)
@@ -236,16 +271,18 @@ impl Ended {
     }
 
     pub(crate) fn caused_by(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+        let key = self.key(id.as_bytes());
         self.all(|part| match part {
             Part::Memory(part) => Ok(part.caused_by(id)),
-            Part::Mapped(part) => part.caused_by(id),
+            Part::Mapped(part) => part.caused_by(key, id),
         })
     }
 
     pub(crate) fn correlated(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+        let key = self.key(id.as_bytes());
         self.all(|part| match part {
             Part::Memory(part) => Ok(part.correlated(id)),
-            Part::Mapped(part) => part.correlated(id),
+            Part::Mapped(part) => part.correlated(key, id),
         })
     }
 

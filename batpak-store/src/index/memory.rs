@@ -53,6 +53,8 @@ pub(crate) struct MemoryPart {
     pub(super) end: u64,
     hasher: RandomState,
     pub(super) ids: Column<EventId>,
+    /// Of the ids that are ordered by time; one that was taken back may stay in it.
+    id_range: Option<(EventId, EventId)>,
     pub(super) rows: Column<Row>,
     pub(super) kinds: Column<EventKind>,
     by_id: HashTable<u32>,
@@ -101,6 +103,7 @@ impl MemoryPart {
             end: 0,
             hasher: RandomState::new(),
             ids: Column::new(),
+            id_range: None,
             rows: Column::new(),
             kinds: Column::new(),
             by_id: HashTable::with_capacity(room.events),
@@ -139,6 +142,11 @@ impl MemoryPart {
     /// One past the position of its last event.
     pub(crate) const fn next(&self) -> u64 {
         self.first + self.ids.len() as u64
+    }
+
+    /// The lowest and the highest id that is ordered by time.
+    pub(crate) fn id_range(&self) -> Option<(EventId, EventId)> {
+        self.id_range
     }
 
     /// Where the last frame ends, in its segment.

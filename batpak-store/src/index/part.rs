@@ -19,7 +19,8 @@ mod source;
 mod table;
 mod write;
 
-pub(crate) use head::PartHead;
+pub(crate) use head::{PartHead, is_time_ordered};
+pub(crate) use keyed::Key;
 pub(crate) use mapped::MappedPart;
 pub(crate) use shelf::Shelf;
 pub(crate) use source::{INDEX_DIR, Source};

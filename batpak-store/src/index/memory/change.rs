@@ -6,7 +6,7 @@ use batpak_format::{ChainHash, EventId, KeyId};
 use batpak_keyset::KeyScope;
 
 use super::{MemoryPart, OwnKeys, Row, Stream};
-use crate::index::{Entry, Head};
+use crate::index::{Entry, Head, is_time_ordered};
 
 impl MemoryPart {
     /// Notes the head that an entity has before this part's events.
@@ -74,6 +74,11 @@ impl MemoryPart {
 
     fn push_id(&mut self, id: EventId, place: u32) {
         self.ids.push(id);
+        if is_time_ordered(&id) {
+            let (least, most) = self.id_range.unwrap_or((id, id));
+            let by_bytes = |id: &EventId| *id.as_bytes();
+            self.id_range = Some((std::cmp::min_by_key(least, id, by_bytes), std::cmp::max_by_key(most, id, by_bytes)));
+        }
         let (hasher, ids) = (&self.hasher, &self.ids);
         self.by_id.insert_unique(hasher.hash_one(id), place, |place| {
             ids.get(*place as usize).map_or(0, |id| hasher.hash_one(id))

@@ -6,7 +6,7 @@ use batpak_format::{EventId, EventKind, FooterBuilder, KeyId, StoreId};
 
 use super::{
     Section,
-    head::{PartHead, is_time_ordered},
+    head::PartHead,
     keyed::{KeyedBuilder, hash},
     list::put_varint,
     table,
@@ -42,9 +42,7 @@ impl MemoryPart {
 
     fn part_head(&self, store: StoreId) -> Option<PartHead> {
         let (first_row, last_row) = (self.rows.get(0)?, self.rows.get(self.rows.len() - 1)?);
-        let timed = || self.ids.iter().filter(is_time_ordered);
-        let least = || timed().min_by_key(|id| *id.as_bytes());
-        let most = || timed().max_by_key(|id| *id.as_bytes());
+        let ids = self.id_range();
         Some(PartHead {
             store,
             segment: self.segment,
@@ -55,8 +53,8 @@ impl MemoryPart {
             new_entities: self.new_entities(),
             key_id_max: self.named().last().map(|(first, count)| KeyId::from_u64(first + u64::from(*count) - 1)),
             chain_hash: self.streams.get(last_row.stream as usize)?.chain_hash,
-            id_min: least().unwrap_or(EventId::from_bytes([0xff; 16])),
-            id_max: most().unwrap_or(EventId::from_bytes([0; 16])),
+            id_min: ids.map_or(EventId::from_bytes([0xff; 16]), |(least, _)| least),
+            id_max: ids.map_or(EventId::from_bytes([0; 16]), |(_, most)| most),
         })
     }
 

@@ -19,6 +19,18 @@ pub(super) fn hash(store: &StoreId, key: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// A key that is looked up, hashed once for all files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    hash: u64,
+}
+
+impl Key {
+    pub(crate) fn new(store: &StoreId, key: &[u8]) -> Self {
+        Self { hash: hash(store, key) }
+    }
+}
+
 /// Gathers keys with their events, in any order: the same keys make the same section.
 #[derive(Debug, Default)]
 pub(super) struct KeyedBuilder {
@@ -63,22 +75,22 @@ impl KeyedBuilder {
     }
 }
 
-/// A section as it stands in a file.
+/// A section as it stands in a file; the lists are behind the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keyed<'a> {
-    table: Table<'a>,
-    lists: &'a [u8],
+    pub(super) table: Table<'a>,
+    pub(super) lists: &'a [u8],
 }
 
 impl<'a> Keyed<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (table, lists) = Table::read(bytes)?;
-        Some(Self { table, lists })
+    /// What may stand under a key: places, where there are no lists.
+    pub(super) fn values(self, key: Key) -> impl Iterator<Item = u32> + 'a {
+        self.table.find(key.hash)
     }
 
     /// The lists of keys with this hash, or nearly.
-    pub(super) fn find(self, hash: u64) -> impl Iterator<Item = List<'a>> {
-        self.table.find(hash).filter_map(move |at| List::read(self.lists.get(at as usize..)?))
+    pub(super) fn find(self, key: Key) -> impl Iterator<Item = List<'a>> {
+        self.table.find(key.hash).filter_map(move |at| List::read(self.lists.get(at as usize..)?))
     }
 
     /// The lists of all keys.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the same answers as the part in memory that it was made of. A hash leads to few events, and each is read before it counts.
 
-use std::ops::Range;
+use std::{ops::Range, sync::OnceLock};
 
 use batpak_format::{Cause, EventId, EventKind, FooterRow, Frame, KeyId};
 use batpak_keyset::KeyScope;
@@ -10,10 +10,10 @@ use bytes::Bytes;
 
 use super::{
     PartHead, Section,
-    keyed::{Keyed, hash},
+    keyed::{Key, Keyed},
     list::{List, take_varint},
     source::Frames,
-    table::{Table, word},
+    table::{Shape, word},
 };
 use crate::{
     ReadError,
@@ -29,6 +29,8 @@ pub(crate) struct MappedPart {
     pub(super) bytes: Bytes,
     /// The sections that were found whole, a bit each.
     pub(super) checked: AtomicU64,
+    /// The shapes of the tables that were looked at.
+    pub(super) shapes: [OnceLock<Shape>; Section::ALL.len()],
     pub(super) frames: Frames,
 }
 
@@ -60,11 +62,21 @@ impl MappedPart {
         if self.rows.iter().flatten().all(|row| row.is_whole(&self.bytes)) { Ok(()) } else { Err(self.damaged()) }
     }
 
+    /// A section that begins with a table; none when the file has none.
     pub(super) fn keyed(&self, section: Section) -> Result<Option<Keyed<'_>>, ReadError> {
-        match self.section(section)? {
-            [] => Ok(None),
-            bytes => Keyed::read(bytes).map(Some).ok_or_else(|| self.damaged()),
-        }
+        let at = section.tag() as usize - Section::Head as usize;
+        let (Some(row), Some(shape)) = (self.rows.get(at).and_then(Option::as_ref), self.shapes.get(at)) else {
+            return Ok(None);
+        };
+        let shape = match shape.get() {
+            Some(shape) => *shape,
+            None => {
+                let read = Shape::read(self.section(section)?).ok_or_else(|| self.damaged())?;
+                *shape.get_or_init(|| read)
+            }
+        };
+        let (table, lists) = shape.of(row.bytes(&self.bytes));
+        Ok(Some(Keyed { table, lists }))
     }
 
     fn offset(&self, place: u32) -> Result<u64, ReadError> {
@@ -89,11 +101,11 @@ impl MappedPart {
     pub(super) fn list(
         &self,
         section: Section,
-        key: &[u8],
+        key: Key,
         is: &dyn Fn(&Frame<'_>) -> bool,
     ) -> Result<Option<List<'_>>, ReadError> {
         let Some(keyed) = self.keyed(section)? else { return Ok(None) };
-        for list in keyed.find(hash(&self.head.store, key)) {
+        for list in keyed.find(key) {
             if self.frame(list.last(), is)? {
                 return Ok(Some(list));
             }
@@ -101,16 +113,15 @@ impl MappedPart {
         Ok(None)
     }
 
-    fn stream(&self, entity: &str) -> Result<Option<List<'_>>, ReadError> {
-        self.list(Section::Entities, entity.as_bytes(), &|frame| frame.header().entity() == entity)
+    fn stream(&self, key: Key, entity: &str) -> Result<Option<List<'_>>, ReadError> {
+        self.list(Section::Entities, key, &|frame| frame.header().entity() == entity)
     }
 
-    pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn position_of(&self, key: Key, id: &EventId) -> Result<Option<u64>, ReadError> {
         if !self.head.may_hold(id) {
             return Ok(None);
         }
-        let (table, _) = Table::read(self.section(Section::Ids)?).ok_or_else(|| self.damaged())?;
-        for place in table.find(hash(&self.head.store, id.as_bytes())) {
+        for place in self.keyed(Section::Ids)?.into_iter().flat_map(|ids| ids.values(key)) {
             if self.frame(place, |frame| frame.header().id() == *id)? {
                 return Ok(Some(self.global(place)));
             }
@@ -131,8 +142,8 @@ impl MappedPart {
         self.place(position).map(|place| self.frame(place, |frame| frame.header().kind())).transpose()
     }
 
-    pub(crate) fn head_of(&self, entity: &str) -> Result<Option<Head>, ReadError> {
-        let Some(list) = self.stream(entity)? else { return Ok(None) };
+    pub(crate) fn head_of(&self, key: Key, entity: &str) -> Result<Option<Head>, ReadError> {
+        let Some(list) = self.stream(key, entity)? else { return Ok(None) };
         let head = |frame: &Frame<'_>| {
             let header = frame.header();
             Head { revision: header.revision(), position: header.position(), chain_hash: header.chain_hash() }
@@ -141,33 +152,33 @@ impl MappedPart {
     }
 
     /// The position of an entity's event by its revision, if it is one of these.
-    pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
-        let Some(list) = self.stream(entity)? else { return Ok(None) };
+    pub(crate) fn position_at(&self, key: Key, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
+        let Some(list) = self.stream(key, entity)? else { return Ok(None) };
         let at = revision.checked_sub(list.base).and_then(|at| usize::try_from(at).ok());
         Ok(at.and_then(|at| list.get(at)).map(|place| self.global(place)))
     }
 
     /// How many of the entity's events stand before a position; none when that cannot be told from this part.
-    pub(crate) fn revisions_below(&self, entity: &str, position: u64) -> Result<Option<u64>, ReadError> {
-        let Some(list) = self.stream(entity)? else { return Ok(None) };
+    pub(crate) fn revisions_below(&self, key: Key, entity: &str, position: u64) -> Result<Option<u64>, ReadError> {
+        let Some(list) = self.stream(key, entity)? else { return Ok(None) };
         let bound = u32::try_from(position.saturating_sub(self.head.first)).unwrap_or(u32::MAX);
         let below = list.below(bound);
         Ok((below > 0).then_some(list.base + below as u64))
     }
 
     /// The keys of a key scope in order, each with the position of the first event here that names it.
-    pub(crate) fn keys_of(&self, scope: &KeyScope) -> Result<Vec<(KeyId, u64)>, ReadError> {
+    pub(crate) fn keys_of(&self, key: Key, scope: &KeyScope) -> Result<Vec<(KeyId, u64)>, ReadError> {
         let is = |frame: &Frame<'_>| self.frames.source.key_scope(frame).as_ref() == Some(scope);
-        match self.list(Section::KeyScopes, scope.as_bytes(), &is)? {
+        match self.list(Section::KeyScopes, key, &is)? {
             Some(list) => self.keys_in(list),
             None => Ok(Vec::new()),
         }
     }
 
     /// The key that a key scope has after these events.
-    pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
+    pub(crate) fn key_of(&self, key: Key, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
         let is = |frame: &Frame<'_>| self.frames.source.key_scope(frame).as_ref() == Some(scope);
-        let Some(list) = self.list(Section::KeyScopes, scope.as_bytes(), &is)? else { return Ok(None) };
+        let Some(list) = self.list(Section::KeyScopes, key, &is)? else { return Ok(None) };
         self.frame(list.last(), |frame| frame.header().encryption().map(|encryption| encryption.key_id))
     }
 
@@ -218,14 +229,14 @@ impl MappedPart {
         Ok(())
     }
 
-    pub(crate) fn caused_by(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+    pub(crate) fn caused_by(&self, key: Key, id: &EventId) -> Result<Vec<u64>, ReadError> {
         let is = |frame: &Frame<'_>| frame.header().causes().any(|cause| cause.id == *id);
-        self.positions(self.list(Section::Causes, id.as_bytes(), &is)?)
+        self.positions(self.list(Section::Causes, key, &is)?)
     }
 
-    pub(crate) fn correlated(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
+    pub(crate) fn correlated(&self, key: Key, id: &EventId) -> Result<Vec<u64>, ReadError> {
         let is = |frame: &Frame<'_>| frame.header().correlation() == Some(*id);
-        self.positions(self.list(Section::Correlations, id.as_bytes(), &is)?)
+        self.positions(self.list(Section::Correlations, key, &is)?)
     }
 
     /// Shows the frames of the store's own events that an open takes in.

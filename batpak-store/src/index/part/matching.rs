@@ -5,7 +5,7 @@
 
 use batpak_format::{EventKind, Header};
 
-use super::{MappedPart, Section, list::List};
+use super::{MappedPart, Section, keyed::Key, list::List};
 use crate::{ReadError, condition::QueryItem};
 
 impl MappedPart {
@@ -21,6 +21,10 @@ impl MappedPart {
         Ok(newest)
     }
 
+    fn key(&self, key: &[u8]) -> Key {
+        Key::new(&self.head.store, key)
+    }
+
     fn newest_of(&self, places: impl Iterator<Item = u32>, item: &QueryItem) -> Result<Option<u64>, ReadError> {
         for place in places {
             if self.frame(place, |frame| fits(item, frame.header()))? {
@@ -33,25 +37,25 @@ impl MappedPart {
     /// The lists to walk; none when no dimension is named. Tags pick the fewest events, kinds the most.
     fn lists(&self, item: &QueryItem) -> Result<Option<Vec<List<'_>>>, ReadError> {
         if let Some(tag) = item.tags.first() {
-            let list =
-                self.list(Section::Tags, tag.as_bytes(), &|frame| frame.header().tags().any(|has| has == tag))?;
+            let list = self
+                .list(Section::Tags, self.key(tag.as_bytes()), &|frame| frame.header().tags().any(|has| has == tag))?;
             return Ok(Some(list.into_iter().collect()));
         }
         let mut lists = Vec::new();
         if !item.entities.is_empty() {
             for entity in &item.entities {
                 let is = &|frame: &batpak_format::Frame<'_>| frame.header().entity() == entity;
-                lists.extend(self.list(Section::Entities, entity.as_bytes(), is)?);
+                lists.extend(self.list(Section::Entities, self.key(entity.as_bytes()), is)?);
             }
         } else if !item.scopes.is_empty() {
             for scope in &item.scopes {
                 let is = &|frame: &batpak_format::Frame<'_>| frame.header().scope() == scope;
-                lists.extend(self.list(Section::Scopes, scope.as_bytes(), is)?);
+                lists.extend(self.list(Section::Scopes, self.key(scope.as_bytes()), is)?);
             }
         } else if !item.kinds.is_empty() {
             for kind in &item.kinds {
                 let is = &|frame: &batpak_format::Frame<'_>| frame.header().kind() == *kind;
-                lists.extend(self.list(Section::Kinds, &kind.as_u16().to_le_bytes(), is)?);
+                lists.extend(self.list(Section::Kinds, self.key(&kind.as_u16().to_le_bytes()), is)?);
             }
         } else {
             return Ok(None);

@@ -31,6 +31,6 @@ impl MappedPart {
             return Ok(None);
         };
         let frames = Frames::new(Arc::clone(source), segment);
-        Ok(Some(Self { head, rows, bytes, checked: AtomicU64::new(0), frames }))
+        Ok(Some(Self { head, rows, bytes, checked: AtomicU64::new(0), shapes: Default::default(), frames }))
     }
 }

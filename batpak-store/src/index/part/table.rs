@@ -47,34 +47,51 @@ const fn mark_of(hash: u64, bucket_bits: u32, value_bits: u32) -> u32 {
     ((hash << bucket_bits) >> u32::BITS) as u32 >> value_bits << value_bits
 }
 
+/// Where the parts of a table stand in its section.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    bucket_bits: u32,
+    value_bits: u32,
+    slots: usize,
+    end: usize,
+}
+
+impl Shape {
+    /// Reads how long a table is that begins here; none when the section is shorter.
+    pub(super) fn read(section: &[u8]) -> Option<Self> {
+        let [c0, c1, c2, c3, bucket_bits, value_bits, ..] = *section.first_chunk::<HEAD_BYTES>()?;
+        let count = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
+        let (bucket_bits, value_bits) = (u32::from(bucket_bits), u32::from(value_bits));
+        let begins = 1_usize.checked_shl(bucket_bits)?.checked_add(1)?.checked_mul(4)?;
+        let slots = begins.checked_add(HEAD_BYTES)?;
+        let end = slots.checked_add(count.checked_mul(4)?)?;
+        let fits = end <= section.len() && value_bits <= u32::BITS && bucket_bits < u32::BITS;
+        fits.then_some(Self { bucket_bits, value_bits, slots, end })
+    }
+
+    /// The table of this shape, and what stands behind it.
+    pub(super) fn of(self, section: &[u8]) -> (Table<'_>, &[u8]) {
+        let part = |from: usize, to: usize| section.get(from..to).unwrap_or_default();
+        let table = Table { shape: self, begins: part(HEAD_BYTES, self.slots), slots: part(self.slots, self.end) };
+        (table, section.get(self.end..).unwrap_or_default())
+    }
+}
+
 /// A table as it stands in a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table<'a> {
-    bucket_bits: u32,
-    value_bits: u32,
+    shape: Shape,
     begins: &'a [u8],
     slots: &'a [u8],
 }
 
 impl<'a> Table<'a> {
-    /// Reads a table that begins here, and returns it with what stands behind it.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (head, rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
-        let [c0, c1, c2, c3, bucket_bits, value_bits, ..] = *head;
-        let count = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
-        let (bucket_bits, value_bits) = (u32::from(bucket_bits), u32::from(value_bits));
-        let begins = 1_usize.checked_shl(bucket_bits)?.checked_add(1)?.checked_mul(4)?;
-        let (begins, rest) = rest.split_at_checked(begins)?;
-        let (slots, rest) = rest.split_at_checked(count.checked_mul(4)?)?;
-        (value_bits <= u32::BITS).then_some((Self { bucket_bits, value_bits, begins, slots }, rest))
-    }
-
     /// The values that may belong to a key with this hash.
     pub(super) fn find(self, hash: u64) -> impl Iterator<Item = u32> + 'a {
-        let bucket = bucket_of(hash, self.bucket_bits) as usize;
+        let bucket = bucket_of(hash, self.shape.bucket_bits) as usize;
         let begin = word(self.begins, bucket).unwrap_or(0) as usize;
         let end = word(self.begins, bucket + 1).unwrap_or(0) as usize;
-        let mark = mark_of(hash, self.bucket_bits, self.value_bits);
+        let mark = mark_of(hash, self.shape.bucket_bits, self.shape.value_bits);
         let values = self.value_mask();
         (begin..end)
             .map_while(move |at| word(self.slots, at))
@@ -89,7 +106,7 @@ impl<'a> Table<'a> {
     }
 
     const fn value_mask(&self) -> u32 {
-        if self.value_bits >= u32::BITS { u32::MAX } else { (1 << self.value_bits) - 1 }
+        if self.shape.value_bits >= u32::BITS { u32::MAX } else { (1 << self.shape.value_bits) - 1 }
     }
 }
 
@@ -115,7 +132,7 @@ mod tests {
             let mut bytes = Vec::new();
             put(&mut bytes, &mut entries);
             bytes.push(1);
-            let (table, rest) = Table::read(&bytes).unwrap();
+            let (table, rest) = Shape::read(&bytes).unwrap().of(&bytes);
             prop_assert_eq!(rest, &[1]);
             for (hash, value) in &entries {
                 prop_assert!(table.find(*hash).any(|found| found == *value));
@@ -131,7 +148,7 @@ mod tests {
 
         #[test]
         fn table_of_any_bytes_ends(bytes in proptest::collection::vec(any::<u8>(), 0..300), hash in any::<u64>()) {
-            if let Some((table, _)) = Table::read(&bytes) {
+            if let Some((table, _)) = Shape::read(&bytes).map(|shape| shape.of(&bytes)) {
                 prop_assert!(table.find(hash).count() <= bytes.len() / 4 && table.values().count() <= bytes.len() / 4);
             }
         }
@@ -141,10 +158,10 @@ mod tests {
     fn table_holds_values_of_all_bits_and_equal_hashes() {
         let mut bytes = Vec::new();
         put(&mut bytes, &mut [(5, u32::MAX), (5, 0), (u64::MAX, 1)]);
-        let (table, _) = Table::read(&bytes).unwrap();
+        let (table, _) = Shape::read(&bytes).unwrap().of(&bytes);
         assert!([u32::MAX, 0, 1].iter().all(|value| table.find(5).any(|found| found == *value)));
         let mut bytes = Vec::new();
         put(&mut bytes, &mut []);
-        assert_eq!(Table::read(&bytes).unwrap().0.find(5).count(), 0);
+        assert_eq!(Shape::read(&bytes).unwrap().of(&bytes).0.find(5).count(), 0);
     }
 }
