@@ -1,6 +1,6 @@
 //! Index files: the index of one segment's events, or of the first ones of a segment, as a file that is answered from a memory map.
 //!
-//! An index file is a footer by itself (`FORMAT.md`, section 6): a checked table of sections, each with a check of its own. It holds no
+//! An index file (`FORMAT.md` of this crate) is a footer by itself: a checked table of sections, each with a check of its own. It holds no
 //! names and no ids: hash tables lead to events, whose frames are read to see whether they are the ones that were asked for.
 //!
 //! Invariants: it is derived: without it its segment is read and it is made again. It is made whole and synced under another name before
