@@ -11,7 +11,8 @@ use std::{
 };
 
 use batpak_store::{
-    AppendCondition, AppendError, Durability, EventKind, NewEvent, Query, QueryItem, ReadError, Selector, Store,
+    AppendCondition, AppendError, Durability, EventId, EventKind, Indexing, NewEvent, Query, QueryItem, ReadError,
+    Selector, Store,
     segment::{DiskOp, SEGMENTS_DIR},
 };
 
@@ -61,7 +62,7 @@ fn answers(store: &Store) -> Vec<String> {
         said.push(format!("{:?} {:?}", store.caused_by(id).unwrap(), store.correlated(id).unwrap()));
         assert_eq!(store.position_of(id).unwrap(), Some(event.header.position));
     }
-    said.push(format!("{:?}", store.position_of(batpak_store::EventId::from_key(b"not there")).unwrap()));
+    said.push(format!("{:?}", store.position_of(EventId::from_key(b"not there")).unwrap()));
     said.push(format!("{} entities", store.stats().entities));
     let plan = store.plan_shred(&[Selector::Entity("e1".into()), Selector::Entity("late".into())]).unwrap();
     said.push(format!("{:?}", plan.key_scopes));
@@ -224,4 +225,54 @@ fn segment_that_is_closed_again_and_again_keeps_few_files() {
     assert_eq!(append(&store, "a", b"on").revision, events - 1);
     assert_eq!(store.stream(at("a").entity(), 13_000).unwrap().count() as u64, events - 13_000);
     sound(&store);
+}
+
+/// The files are made by a thread of the store's own while appends roll segment after segment and readers look everything up.
+#[test]
+fn store_answers_while_its_own_thread_makes_index_files() {
+    let place = Place::real();
+    let config =
+        || place.config().durability(Durability::Buffered).segment_bytes(4 << 10).indexing(Indexing::Background);
+    let store = Store::create(place.dir(), config()).unwrap();
+    let (writers, each) = (3_u64, 250_u64);
+    let id = |thread: u64, n: u64| EventId::from_key(&[thread.to_le_bytes(), n.to_le_bytes()].concat());
+    let ended = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..writers {
+            let (store, ended) = (&store, &ended);
+            scope.spawn(move || {
+                for n in 0..each {
+                    let entity = format!("{thread}-{}", n % 5);
+                    let receipt = store.append(&event(&entity, &[1; 60]).id(id(thread, n))).unwrap();
+                    assert_eq!((receipt.revision, receipt.repeat), (n / 5, None));
+                    let again =
+                        store.append(&event(&format!("{thread}-{}", n / 2 % 5), &[1; 60]).id(id(thread, n / 2)));
+                    assert_eq!(again.unwrap().revision, n / 2 / 5, "the repeat is found wherever it is indexed");
+                }
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        scope.spawn(|| {
+            while ended.load(Ordering::Relaxed) < writers {
+                for thread in 0..writers {
+                    let found = (0..5).filter_map(|n| store.latest(&format!("{thread}-{n}")).unwrap()).next_back();
+                    if let Some(latest) = found {
+                        assert_eq!(store.position_of(latest.header.id).unwrap(), Some(latest.header.position));
+                        let stream = store.stream(latest.header.coordinate.entity(), latest.header.revision).unwrap();
+                        assert_eq!(stream.take(1).map(Result::unwrap).next().unwrap(), latest);
+                    }
+                }
+            }
+        });
+    });
+    sound(&store);
+    assert_eq!(store.stats().entities, writers * 5 + 1, "the store's own entity is one");
+    let segments = store.stats().segments;
+    store.close().unwrap();
+    assert_eq!(index_files(&place).len() as u64, segments - 1);
+    let store = Store::open(place.dir(), config()).unwrap();
+    assert_eq!(store.open_report().index_rebuilt, [0_u64; 0]);
+    for (thread, n) in (0..writers).flat_map(|thread| (0..each).map(move |n| (thread, n))) {
+        assert_eq!(store.get(id(thread, n)).unwrap().unwrap().header.revision, n / 5);
+    }
 }
