@@ -12,8 +12,17 @@ use crate::layout::{
 };
 use crate::statement::FrameSeed;
 
-/// Header parts up to this length are checked, and hashed, in one piece.
+/// Seed and header up to this length are checked in one piece.
 const ONE_PIECE_LEN: usize = 256;
+
+/// A frame up to about this length is copied to be checked in one piece.
+const SMALL_FRAME_LEN: usize = 512;
+
+/// Header and event hash up to this length are hashed in one piece, which needs no hash state to be set up.
+const DIGEST_PIECE_LEN: usize = 512;
+
+/// Where the flags stand in what the digest covers.
+const FLAGS: usize = FLAGS_AT - ID_AT;
 
 /// What the first bytes of a place say of the frame there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +57,7 @@ impl<'a> Frame<'a> {
         if bytes.len() < FIXED_LEN {
             return Ok(FrameLen::NeedsMore);
         }
-        Ok(FrameLen::Len(Fixed::read(bytes)?.frame_len))
+        Ok(FrameLen::Len(Fixed::read(bytes)?.frame_len()))
     }
 
     /// Decodes and checks the frame that begins with these bytes; more may follow.
@@ -65,12 +74,12 @@ impl<'a> Frame<'a> {
         }
         let fixed = Fixed::read(bytes)?;
         let frame = bytes
-            .get(..fixed.frame_len as usize)
-            .ok_or(FrameError::Truncated { needed: u64::from(fixed.frame_len), found: bytes.len() as u64 })?;
+            .get(..fixed.frame_len() as usize)
+            .ok_or(FrameError::Truncated { needed: u64::from(fixed.frame_len()), found: bytes.len() as u64 })?;
         let (header, payload) = frame
             .split_at_checked(frame.len() - fixed.stored_len() as usize)
-            .ok_or(FrameError::Length { frame_len: fixed.frame_len })?;
-        if header_check(payload_check(payload), seed, header) != fixed.check && !seeded(Defect::CheckSkipped) {
+            .ok_or(FrameError::Length { frame_len: fixed.frame_len() })?;
+        if frame_check(payload, seed, header) != fixed.check() && !seeded(Defect::CheckSkipped) {
             return Err(FrameError::Check);
         }
         Ok(Self { bytes: frame, header: Header::read(fixed, frame)? })
@@ -104,7 +113,7 @@ impl<'a> Frame<'a> {
     /// Returns the hash of the payload as stored: computed, or the one that a hollow frame keeps.
     #[must_use]
     pub fn event_hash(&self) -> EventHash {
-        match (self.header.hollow_hash, self.payload()) {
+        match (self.header.hollow_hash(), self.payload()) {
             (Some(kept), _) => kept,
             (None, payload) => event_hash(payload.unwrap_or_default()),
         }
@@ -136,35 +145,53 @@ impl std::fmt::Debug for Frame<'_> {
 ///
 /// A header of usual length is joined with the hash first: BLAKE3 is faster over one piece.
 pub(crate) fn statement_digest(statement: &[u8], event_hash: &EventHash) -> StatementDigest {
-    const FLAGS: usize = FLAGS_AT - ID_AT;
-    let Some((before, rest)) = statement.split_at_checked(FLAGS) else { return digest_of(&[statement], event_hash) };
-    let Some((flags, after)) = rest.split_first_chunk::<FLAGS_LEN>() else {
-        return digest_of(&[statement], event_hash);
+    let mut piece = [0; DIGEST_PIECE_LEN];
+    let len = statement.len() + event_hash.as_bytes().len();
+    let Some((place, hash_place)) = piece.get_mut(..len).and_then(|piece| piece.split_at_mut_checked(statement.len()))
+    else {
+        return statement_digest_in_parts(statement, event_hash);
     };
-    let flags = (u16::from_le_bytes(*flags) & !FLAG_HOLLOW).to_le_bytes();
-    digest_of(&[before, &flags, after], event_hash)
-}
-
-fn digest_of(parts: &[&[u8]], event_hash: &EventHash) -> StatementDigest {
-    let mut piece = [0; ONE_PIECE_LEN];
-    let mut len = 0;
-    for part in parts.iter().copied().chain([&event_hash.as_bytes()[..]]) {
-        match piece.get_mut(len..len + part.len()) {
-            Some(place) => place.copy_from_slice(part),
-            None => return digest_in_parts(parts, event_hash),
-        }
-        len += part.len();
+    place.copy_from_slice(statement);
+    hash_place.copy_from_slice(event_hash.as_bytes());
+    if let Some(flags) = place.get_mut(FLAGS..).and_then(|rest| rest.first_chunk_mut::<FLAGS_LEN>()) {
+        *flags = without_hollow(flags);
     }
     StatementDigest::from_bytes(*blake3::hash(piece.get(..len).unwrap_or_default()).as_bytes())
 }
 
-fn digest_in_parts(parts: &[&[u8]], event_hash: &EventHash) -> StatementDigest {
+/// The digest of a header that is too long to be joined with the event hash.
+fn statement_digest_in_parts(statement: &[u8], event_hash: &EventHash) -> StatementDigest {
     let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(part);
+    if let Some((before, rest)) = statement.split_at_checked(FLAGS)
+        && let Some((flags, after)) = rest.split_first_chunk::<FLAGS_LEN>()
+    {
+        hasher.update(before);
+        hasher.update(&without_hollow(flags));
+        hasher.update(after);
     }
     hasher.update(event_hash.as_bytes());
     StatementDigest::from_bytes(*hasher.finalize().as_bytes())
+}
+
+fn without_hollow(flags: &[u8; FLAGS_LEN]) -> [u8; FLAGS_LEN] {
+    (u16::from_le_bytes(*flags) & !FLAG_HOLLOW).to_le_bytes()
+}
+
+/// The check of a whole frame.
+fn frame_check(payload: &[u8], seed: &FrameSeed, header: &[u8]) -> u32 {
+    let seed_bytes = seed.to_bytes();
+    let frame_len = header.get(FRAME_LEN_AT..CHECK_AT).unwrap_or_default();
+    let behind = header.get(CHECK_AT + CHECK_LEN..).unwrap_or_default();
+    let mut piece = [0; SMALL_FRAME_LEN];
+    let len = payload.len() + seed_bytes.len() + frame_len.len() + behind.len();
+    let Some(place) = piece.get_mut(..len) else { return header_check(payload_check(payload), seed, header) };
+    let mut left = place;
+    for part in [payload, &seed_bytes, frame_len, behind] {
+        let (part_place, rest) = left.split_at_mut(part.len());
+        part_place.copy_from_slice(part);
+        left = rest;
+    }
+    crc32fast::hash(piece.get(..len).unwrap_or_default())
 }
 
 /// The part of the check that needs no place: over the payload.

@@ -75,7 +75,7 @@ mod summary;
 mod tags;
 mod time;
 
-pub use aad::{AAD_VERSION, aad};
+pub use aad::{AAD_VERSION, aad, aad_in_place};
 pub use causes::{CAUSES_MAX, Cause, Causes};
 pub use certificate::{
     CERTIFICATE_LIST_MAX, CERTIFICATE_MAGIC, CERTIFICATE_SECTION_BYTES_MAX, CERTIFICATE_SECTIONS_MAX,

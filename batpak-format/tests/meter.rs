@@ -10,7 +10,7 @@ use std::cell::Cell;
 struct Meter;
 
 thread_local! {
-    static COUNTED: Cell<Allocated> = const { Cell::new(Allocated { live: 0, peak: 0, largest: 0 }) };
+    static COUNTED: Cell<Allocated> = const { Cell::new(Allocated { live: 0, peak: 0, largest: 0, count: 0 }) };
 }
 
 #[global_allocator]
@@ -25,6 +25,8 @@ pub struct Allocated {
     pub peak: isize,
     /// The largest single allocation.
     pub largest: usize,
+    /// How many allocations were made, or grew.
+    pub count: usize,
 }
 
 fn count(change: impl FnOnce(&mut Allocated)) {
@@ -41,6 +43,7 @@ fn grown(bytes: usize, size: usize) {
     count(|now| {
         now.live += bytes as isize;
         now.largest = now.largest.max(size);
+        now.count += 1;
     });
 }
 
@@ -74,7 +77,7 @@ unsafe impl GlobalAlloc for Meter {
 
 /// Does some work, and says what this thread allocated in it.
 pub fn metered<T>(work: impl FnOnce() -> T) -> (T, Allocated) {
-    COUNTED.set(Allocated { live: 0, peak: 0, largest: 0 });
+    COUNTED.set(Allocated { live: 0, peak: 0, largest: 0, count: 0 });
     let value = work();
     (value, COUNTED.get())
 }
