@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use batpak_format::layout::FIXED_LEN;
 use batpak_format::{Frame, FrameError, FrameLen, FrameSeed, StoreId};
 use bytes::Bytes;
 
@@ -50,9 +51,14 @@ impl OwnedFrame {
 
 /// Reads frames of one segment; shared freely between threads.
 pub struct SegmentReader {
-    file: Arc<dyn DiskFile>,
     number: u64,
-    map: Option<Bytes>,
+    source: Source,
+}
+
+/// Where the frames come from; a map needs its file no longer.
+enum Source {
+    File(Arc<dyn DiskFile>),
+    Map(Bytes),
 }
 
 impl SegmentReader {
@@ -69,14 +75,17 @@ impl SegmentReader {
             // A footer that is not understood promises nothing.
             Err(FooterReadError::RequiredSection { .. }) => None,
         };
-        let map = footer.map(|footer| file.map(footer.summary.log_len)).transpose()?;
-        Ok(SegmentReader { file, number, map })
+        let source = match footer {
+            Some(footer) => Source::Map(file.map(footer.summary.log_len)?),
+            None => Source::File(file),
+        };
+        Ok(SegmentReader { number, source })
     }
 
     /// Reads through a file that is open already, such as a writer's, by position.
     #[must_use]
     pub fn active(file: Arc<dyn DiskFile>, number: u64) -> SegmentReader {
-        SegmentReader { file, number, map: None }
+        SegmentReader { number, source: Source::File(file) }
     }
 
     /// The segment's number.
@@ -88,7 +97,16 @@ impl SegmentReader {
     /// Whether frames are read from a map.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
-        self.map.is_some()
+        self.map().is_some()
+    }
+
+    /// The segment's bytes up to its footer, when it is mapped.
+    #[must_use]
+    pub fn map(&self) -> Option<&Bytes> {
+        match &self.source {
+            Source::Map(map) => Some(map),
+            Source::File(_) => None,
+        }
     }
 
     /// Reads the frame that begins at `offset`.
@@ -97,15 +115,59 @@ impl SegmentReader {
     /// [`ReadError::Frame`] when none is there, else [`ReadError::Io`].
     pub fn read_frame_at(&self, offset: u64, store: StoreId) -> Result<OwnedFrame, ReadError> {
         let seed = self.seed(offset, store);
-        if let Some(map) = &self.map {
-            let len = Frame::decode(mapped(map, offset), &seed).map_err(|source| self.refuse(offset, source))?.len();
-            let start = map.len() - mapped(map, offset).len();
-            return Ok(OwnedFrame { bytes: map.slice(start..start + len), seed });
+        let bytes = match &self.source {
+            Source::Map(map) => {
+                let start = map.len() - mapped(map, offset).len();
+                map.slice(start..)
+            }
+            Source::File(_) => Bytes::from(self.load_at(offset, None)?),
+        };
+        let len = Frame::decode(&bytes, &seed).map_err(|source| self.refuse(offset, source))?.len();
+        Ok(OwnedFrame { bytes: bytes.slice(..len), seed })
+    }
+
+    /// Copies the bytes of the frame at `offset`, if one is there, to a buffer of their own: nothing is checked. They
+    /// take one read when the frame has at most `expected` bytes; without that, 4.5 KiB. Of a map the bytes can be looked
+    /// at where they are ([`map`](Self::map)).
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn load_at(&self, offset: u64, expected: Option<usize>) -> io::Result<Vec<u8>> {
+        let first_read = expected.map_or(FIRST_READ_BYTES, |expected| expected.max(FIXED_LEN));
+        match &self.source {
+            Source::Map(map) => {
+                let bytes = mapped(map, offset);
+                let len = match Frame::peek_len(bytes) {
+                    Ok(FrameLen::Len(len)) => len as usize,
+                    _ => first_read,
+                };
+                Ok(bytes.get(..len).unwrap_or(bytes).to_vec())
+            }
+            Source::File(file) => {
+                let mut buffer = Vec::new();
+                fill(&**file, offset, first_read, &mut buffer)?;
+                Ok(buffer)
+            }
         }
-        let mut buffer = Vec::new();
-        let len = self.load(offset, &mut buffer, &seed)?.len();
-        buffer.truncate(len);
-        Ok(OwnedFrame { bytes: Bytes::from(buffer), seed })
+    }
+
+    /// Reads the segment's bytes from `offset` on over those of `buffer`, as far as it goes, and returns how many: frames
+    /// that stand side by side, and at the end a part of one.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn read_piece(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.source {
+            Source::Map(map) => {
+                let bytes = mapped(map, offset);
+                let len = bytes.len().min(buffer.len());
+                if let (Some(to), Some(from)) = (buffer.get_mut(..len), bytes.get(..len)) {
+                    to.copy_from_slice(from);
+                }
+                Ok(len)
+            }
+            Source::File(file) => file.read_full_at(buffer, offset),
+        }
     }
 
     /// Decodes the frame that begins at `offset` once and lends it to `read`; `buffer` is used, and grows, only
@@ -121,9 +183,14 @@ impl SegmentReader {
         read: impl FnOnce(&Frame<'_>) -> R,
     ) -> Result<R, ReadError> {
         let seed = self.seed(offset, store);
-        let Some(map) = &self.map else { return Ok(read(&self.load(offset, buffer, &seed)?)) };
-        let frame = Frame::decode(mapped(map, offset), &seed).map_err(|source| self.refuse(offset, source))?;
-        Ok(read(&frame))
+        let bytes = match &self.source {
+            Source::Map(map) => mapped(map, offset),
+            Source::File(file) => {
+                fill(&**file, offset, FIRST_READ_BYTES, buffer)?;
+                buffer
+            }
+        };
+        Ok(read(&Frame::decode(bytes, &seed).map_err(|source| self.refuse(offset, source))?))
     }
 
     fn seed(&self, offset: u64, store: StoreId) -> FrameSeed {
@@ -132,24 +199,6 @@ impl SegmentReader {
 
     fn refuse(&self, offset: u64, source: FrameError) -> ReadError {
         ReadError::Frame { segment: self.number, offset, source }
-    }
-
-    /// Reads a frame by position into `buffer`, in one read when it is not long.
-    fn load<'a>(&self, offset: u64, buffer: &'a mut Vec<u8>, seed: &FrameSeed) -> Result<Frame<'a>, ReadError> {
-        buffer.resize(FIRST_READ_BYTES, 0);
-        let mut found = self.file.read_full_at(buffer, offset)?;
-        let start = buffer.get(..found).unwrap_or_default();
-        if let FrameLen::Len(len) = Frame::peek_len(start).map_err(|source| self.refuse(offset, source))? {
-            let len = len as usize;
-            let room = if len > found { self.file.len()?.saturating_sub(offset) } else { len as u64 };
-            if room >= len as u64 && len > found {
-                buffer.resize(len, 0);
-                let rest = buffer.get_mut(found..).unwrap_or_default();
-                found += self.file.read_full_at(rest, offset + found as u64)?;
-            }
-        }
-        buffer.truncate(found);
-        Frame::decode(buffer, seed).map_err(|source| self.refuse(offset, source))
     }
 }
 
@@ -163,4 +212,23 @@ impl fmt::Debug for SegmentReader {
 /// The map from `offset` on, nothing beyond its end.
 fn mapped(map: &Bytes, offset: u64) -> &[u8] {
     usize::try_from(offset).ok().and_then(|offset| map.get(offset..)).unwrap_or_default()
+}
+
+/// Reads the bytes of the frame at `offset` into `buffer`, in one read when it is not long; no more is allocated than
+/// `first_read` and what the file is long enough to hold.
+fn fill(file: &dyn DiskFile, offset: u64, first_read: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.resize(first_read, 0);
+    let mut found = file.read_full_at(buffer, offset)?;
+    let mut len = found;
+    if let Ok(FrameLen::Len(claimed)) = Frame::peek_len(buffer.get(..found).unwrap_or_default()) {
+        len = claimed as usize;
+        if len > found && file.len()?.saturating_sub(offset) >= len as u64 {
+            buffer.resize(len, 0);
+            let rest = buffer.get_mut(found..).unwrap_or_default();
+            found += file.read_full_at(rest, offset + found as u64)?;
+        }
+    }
+    buffer.truncate(len.min(found));
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Reading the frames of a segment in order, and finding the next valid frame after bad bytes.
 //!
-//! Invariants: a scanner allocates one window of 1 MiB, or one frame that the file is long enough to hold. The search
+//! Invariants: a scanner allocates one window of 256 KiB, or one frame that the file is long enough to hold. The search
 //! after bad bytes costs at most its budget, whatever the bytes are.
 
 use std::fmt;
@@ -16,12 +16,11 @@ use batpak_format::{Frame, FrameError, FrameLen, FrameSeed, NAME_BYTES_MAX, Stor
 use crate::disk::DiskFile;
 use crate::error::ScanError;
 
-const WINDOW_BYTES: usize = 1 << 20;
+const WINDOW_BYTES: usize = 256 << 10;
 
 /// What stands at the place a scanner has come to.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation a frame")]
 pub enum ScanItem<'a> {
     /// Bytes that are not a frame; the scanner stays before them.
     Bad {
