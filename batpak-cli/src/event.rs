@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use batpak_store::{Cause, ContentType, Event, EventHeader, Payload};
+use batpak_store::{Cause, ContentType, Event, EventHash, EventHeader, EventView, Payload};
 use serde::Serialize;
 
 use crate::{
@@ -71,9 +71,18 @@ enum PayloadLine<'a> {
     Unread,
 }
 
-impl<'a> From<&'a Event> for EventLine<'a> {
-    fn from(event: &'a Event) -> Self {
-        let header: &EventHeader = &event.header;
+impl<'a> EventLine<'a> {
+    /// Shows an event that is its caller's own.
+    pub fn of(event: &'a Event) -> Self {
+        Self::new(&event.header, event.event_hash(), PayloadLine::of(&event.payload))
+    }
+
+    /// Shows an event that is lent, of which `header` is a copy.
+    pub fn lent(event: &'a EventView<'_>, header: &'a EventHeader) -> Self {
+        Self::new(header, event.event_hash(), PayloadLine::of(event.payload()))
+    }
+
+    fn new(header: &'a EventHeader, event_hash: EventHash, payload: PayloadLine<'a>) -> Self {
         Self {
             position: header.position,
             revision: header.revision,
@@ -91,9 +100,9 @@ impl<'a> From<&'a Event> for EventLine<'a> {
             batch: header.batch.map(|part| BatchLine { index: part.index, count: part.count }),
             payload_bytes: header.payload_len,
             key_id: header.encryption.map(|encryption| encryption.key_id.to_string()),
-            event_hash: event.event_hash.to_string(),
+            event_hash: event_hash.to_string(),
             chain_hash: header.chain_hash.to_string(),
-            payload: PayloadLine::from(&event.payload),
+            payload,
         }
     }
 }
@@ -104,10 +113,10 @@ impl From<Cause> for CauseLine {
     }
 }
 
-impl<'a> From<&'a Payload> for PayloadLine<'a> {
-    fn from(payload: &'a Payload) -> Self {
+impl<'a> PayloadLine<'a> {
+    fn of<B: AsRef<[u8]>>(payload: &'a Payload<B>) -> Self {
         match payload {
-            Payload::Open(bytes) => match std::str::from_utf8(bytes) {
+            Payload::Open(bytes) => match std::str::from_utf8(bytes.as_ref()) {
                 Ok(data) => Self::Text { data },
                 Err(_) => Self::Bytes { data_base64: STANDARD.encode(bytes) },
             },

@@ -36,6 +36,6 @@ impl Get {
         };
         let store = keys.open_read_only(&self.dir)?;
         let event = store.get(id)?.ok_or(CliError::NotFound { id })?;
-        output.show(&EventLine::from(&event))
+        output.show(&EventLine::of(&event))
     }
 }

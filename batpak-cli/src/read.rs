@@ -2,7 +2,7 @@
 //!
 //! Invariant: it takes no lock and changes nothing, so it works beside a writer.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::ControlFlow, path::PathBuf, time::Duration};
 
 use batpak_store::{EventKind, Query, Store, Timestamp};
 use clap::Args;
@@ -79,10 +79,12 @@ impl Read {
         if let Some(limit) = self.limit {
             query = query.limit(limit);
         }
-        for event in store.read(&query)? {
-            output.show(&EventLine::from(&event?))?;
-        }
-        Ok(())
+        let shown =
+            store.replay(&query, |event| match output.show(&EventLine::lent(&event, &event.header().to_owned())) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(refused) => ControlFlow::Break(refused),
+            })?;
+        shown.break_value().map_or(Ok(()), Err)
     }
 
     /// Prints events until the limit, or for ever.
@@ -93,13 +95,13 @@ impl Read {
         while left > 0 {
             match follow.next_timeout(Duration::ZERO)? {
                 Some(event) => {
-                    output.show(&EventLine::from(&event))?;
+                    output.show(&EventLine::of(&event))?;
                     left -= 1;
                 }
                 None => {
                     output.flush()?;
                     if let Some(event) = follow.next_timeout(FOLLOW_WAIT)? {
-                        output.show(&EventLine::from(&event))?;
+                        output.show(&EventLine::of(&event))?;
                         left -= 1;
                     }
                 }

@@ -74,7 +74,7 @@ fn folds(c: &mut Criterion) {
     group.bench_function("lengths", |b| {
         b.iter(|| {
             store.fold::<_, ReadError>("a", 0, |sum, event| {
-                Ok(sum + event.payload.open().map_or(0, |bytes| bytes.len()))
+                Ok(sum + event.payload().open().map_or(0, |bytes| bytes.len()))
             })
         });
     });

@@ -89,8 +89,8 @@ impl Store {
     pub fn load<A: Aggregate>(&self, entity: &str) -> Result<Loaded<A>, TypedError> {
         let empty = Loaded { state: A::default(), revision: None };
         self.fold(entity, empty, |mut loaded, event| {
-            loaded.state.apply(event.decode()?, &event.header);
-            loaded.revision = Some(event.header.revision);
+            loaded.state.apply(event.decode()?, &event.header().to_owned());
+            loaded.revision = Some(event.header().revision());
             Ok(loaded)
         })
     }

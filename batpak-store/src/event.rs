@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use batpak_format::{
-    Cause, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, Timestamp,
+    Cause, ChainHash, ContentType, Coordinate, EventHash, EventHeader, EventId, EventKind, KeyId, Timestamp, event_hash,
 };
 use bytes::Bytes;
 
@@ -176,22 +176,63 @@ pub enum Repeat {
 }
 
 /// An event that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Event {
     /// Everything that stands in clear.
     pub header: EventHeader,
-    /// The BLAKE3 of the payload as stored.
-    pub event_hash: EventHash,
     /// The payload, or why it cannot be had.
     pub payload: Payload,
+    stored: Stored,
 }
 
-/// A payload, or why it cannot be had.
+/// What the event hash is made of.
+#[derive(Clone)]
+pub(crate) enum Stored {
+    /// The payload as stored: a part of the segment's map, where there is one.
+    Bytes(Bytes),
+    /// The hash, known already.
+    Hash(EventHash),
+    /// The payload in clear, which is what is stored.
+    InClear,
+}
+
+/// Prints no payload: it may be plaintext.
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stored(..)")
+    }
+}
+
+impl Event {
+    pub(crate) fn new(header: EventHeader, payload: Payload, stored: Stored) -> Self {
+        Self { header, payload, stored }
+    }
+
+    /// Computes the BLAKE3 of the payload as stored: of the ciphertext when it is sealed, also when it cannot be opened.
+    pub fn event_hash(&self) -> EventHash {
+        match (&self.stored, &self.payload) {
+            (Stored::Hash(hash), _) => *hash,
+            (Stored::InClear, Payload::Open(bytes)) | (Stored::Bytes(bytes), _) => event_hash(bytes),
+            (Stored::InClear, _) => event_hash(&[]),
+        }
+    }
+}
+
+/// Headers tell events apart: the chain hash covers the payload as stored. What can be had of it may differ.
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header && self.payload == other.payload
+    }
+}
+
+impl Eq for Event {}
+
+/// A payload, or why it cannot be had: on its own, or as a part of what [`Store::replay`](crate::Store::replay) lends.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Payload {
+pub enum Payload<B = Bytes> {
     /// The payload in clear.
-    Open(Bytes),
+    Open(B),
     /// Its key was destroyed, and the log says so.
     Shredded(ShredProof),
     /// Its key is not in the keyset, and no shred of it is on record: an alarm, and never to be taken for a shred.
@@ -200,21 +241,31 @@ pub enum Payload {
     Unread,
 }
 
-impl Payload {
+impl<B> Payload<B> {
     /// Returns the payload in clear, if it can be had.
-    pub fn open(&self) -> Option<&Bytes> {
+    pub fn open(&self) -> Option<&B> {
         match self {
             Self::Open(bytes) => Some(bytes),
             Self::Shredded(_) | Self::KeyLost(_) | Self::Unread => None,
         }
     }
+
+    /// The same answer, with what `convert` makes of a payload in clear.
+    pub(crate) fn map<C>(self, convert: impl FnOnce(B) -> C) -> Payload<C> {
+        match self {
+            Self::Open(bytes) => Payload::Open(convert(bytes)),
+            Self::Shredded(proof) => Payload::Shredded(proof),
+            Self::KeyLost(key_id) => Payload::KeyLost(key_id),
+            Self::Unread => Payload::Unread,
+        }
+    }
 }
 
 /// Shows how long a payload is, never what it holds: events end up in logs.
-impl std::fmt::Debug for Payload {
+impl<B: AsRef<[u8]>> std::fmt::Debug for Payload<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Open(bytes) => write!(f, "Open({} bytes)", bytes.len()),
+            Self::Open(bytes) => write!(f, "Open({} bytes)", bytes.as_ref().len()),
             Self::Shredded(proof) => f.debug_tuple("Shredded").field(proof).finish(),
             Self::KeyLost(key_id) => f.debug_tuple("KeyLost").field(key_id).finish(),
             Self::Unread => f.write_str("Unread"),

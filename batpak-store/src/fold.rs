@@ -2,10 +2,12 @@
 //!
 //! Invariant: every event of the stream reaches the fold, shredded and lost ones as such; an error ends it.
 
-use crate::{Event, ReadError, Store};
+use std::ops::ControlFlow;
+
+use crate::{EventView, Query, ReadError, Store};
 
 impl Store {
-    /// Folds an entity's events, in order, into a state.
+    /// Folds an entity's events, in order, into a state. They are lent, as [`Store::replay`] does.
     ///
     /// # Errors
     /// [`ReadError`], and what `f` answers.
@@ -13,8 +15,23 @@ impl Store {
         &self,
         entity: &str,
         state: S,
-        mut f: impl FnMut(S, Event) -> Result<S, E>,
+        mut f: impl FnMut(S, EventView<'_>) -> Result<S, E>,
     ) -> Result<S, E> {
-        self.stream(entity, 0)?.try_fold(state, |state, event| f(state, event?))
+        let mut state = Some(state);
+        let folded = self.replay(&Query::all().entity(entity).include_system(true), |event| {
+            let Some(before) = state.take() else { return ControlFlow::Continue(()) };
+            match f(before, event) {
+                Ok(next) => {
+                    state = Some(next);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => ControlFlow::Break(error),
+            }
+        })?;
+        match (folded, state) {
+            (ControlFlow::Break(error), _) => Err(error),
+            (ControlFlow::Continue(_), Some(state)) => Ok(state),
+            (ControlFlow::Continue(_), None) => unreachable!("only a fold that broke has taken its state away"),
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Event, Query, ReadError, Store, read::Events};
+use crate::{Event, Query, ReadError, Store, events::Events};
 
 /// How often a read-only store looks whether the log grew.
 const POLL: Duration = Duration::from_millis(5);

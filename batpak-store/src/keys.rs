@@ -8,16 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use batpak_crypto::{Entropy, KeyRoom, Nonce, PayloadKey, RootSecret};
-use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, KeyRun, PayloadEncryption, SEAL_TAG_LEN, aad};
+use batpak_crypto::{Entropy, KeyRoom, OpenFailed, PayloadKey, RootSecret};
+use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, KeyRun, PayloadEncryption};
 use batpak_keyset::{Copy, Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
-use bytes::Bytes;
 
 use crate::{
     AppendError, Payload, PublishError, ReadError, ShredProof,
     append::{Sealed, SealedUnder, SealedUnit},
     defect::{Defect, note_minted, seeded, steps},
     fence::{Fence, Fenced, Publish},
+    key_cache::{CachedKey, KeyCache, ReadingOn},
     keyset_files::KeysetFiles,
     pending::Begun,
     pipeline::Pipeline,
@@ -73,6 +73,8 @@ pub(crate) struct Keys {
     /// Keys that a placed intent names, until the record of shreds has them.
     pub(crate) condemned: RwLock<HashSet<KeyId>>,
     pub(crate) changed: Signal,
+    /// Keys for whoever reads many events.
+    pub(crate) cache: KeyCache,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ impl Keys {
             shreds: RwLock::new(shreds),
             condemned: RwLock::new(HashSet::new()),
             changed: Signal::new(),
+            cache: KeyCache::new(),
         }
     }
 
@@ -151,6 +154,7 @@ impl Keys {
         state.keyset = keyset;
         state.root = root;
         self.epoch.store(epoch, Ordering::Release);
+        self.cache.forget();
     }
 
     /// Step 2 of an append: the key scope's current key, or a fresh leaf, which may lie above the durable reservation.
@@ -267,31 +271,49 @@ impl Keys {
         }
     }
 
-    /// Opens a stored payload, or says why it cannot be opened.
-    pub(crate) fn open(
+    /// Opens a stored payload with `unseal`, or says why it cannot be opened.
+    pub(crate) fn open<R>(
         &self,
         header: &Header<'_>,
         encryption: &PayloadEncryption,
         stored: Option<&[u8]>,
-    ) -> Result<Payload, ReadError> {
+        unseal: impl FnOnce(&PayloadKey, &[u8]) -> Result<R, OpenFailed>,
+    ) -> Result<Payload<R>, ReadError> {
         let position = header.position();
         if let Some(proof) = self.proof(header, encryption.key_id) {
             return Ok(Payload::Shredded(proof));
         }
-        let (key, _lease) = {
+        let open = |key: &PayloadKey| {
+            let stored = stored.ok_or(ReadError::Tampered { position })?;
+            unseal(key, stored).map(Payload::Open).map_err(|_| ReadError::Tampered { position })
+        };
+        let cached = self.cache.get(encryption.key_id);
+        if let Some(key) = cached.as_ref().and_then(CachedKey::key) {
+            return open(key);
+        }
+        drop(cached);
+        let (key, derived, _lease) = {
             let mut state = lock(&self.state);
             let key = state.keyset.key_cached(encryption.key_id);
-            (key, state.lease(self, encryption.key_id))
+            (key, self.cache.generation(), state.lease(self, encryption.key_id))
         };
-        match (key, stored) {
-            (Ok((key, _)), Some(stored)) => unseal(&key, header, encryption, stored),
-            (Ok(_), None) => Err(ReadError::Tampered { position }),
+        match key {
+            Ok((key, _)) => {
+                let opened = open(&key)?;
+                self.cache.keep(derived, encryption.key_id, key);
+                Ok(opened)
+            }
             // A shred may have come between the two looks; its intent is on record before a key of it goes.
-            (Err(_), _) => {
+            Err(_) => {
                 let proof = self.proof(header, encryption.key_id).filter(|_| !seeded(Defect::ProofAskedOnce));
                 Ok(proof.map_or(Payload::KeyLost(encryption.key_id), Payload::Shredded))
             }
         }
+    }
+
+    /// Lets derived keys stay until what is returned is dropped: for whoever reads many events.
+    pub(crate) fn read_on(&self) -> ReadingOn<'_> {
+        self.cache.read_on()
     }
 
     /// Where the log says that an event's key was destroyed. Asked before the key is, so that a reader whose keyset is older than
@@ -301,7 +323,7 @@ impl Keys {
             return Some(ShredProof { intent: header.position() + 1, key_id });
         }
         let shreds = read(&self.shreds);
-        if shreds.is_empty() {
+        if !shreds.names(key_id) {
             return None;
         }
         let scope = scope_for(self.granularity, &header.coordinate(), header.kind(), header.id());
@@ -395,22 +417,5 @@ impl Publish for Publisher<'_> {
 
     fn is_due(&self) -> bool {
         self.keys.with_keyset(Keyset::wants_publication)
-    }
-}
-
-fn unseal(
-    key: &PayloadKey,
-    header: &Header<'_>,
-    encryption: &PayloadEncryption,
-    stored: &[u8],
-) -> Result<Payload, ReadError> {
-    let tampered = ReadError::Tampered { position: header.position() };
-    let Some((ciphertext, tag)) = stored.split_last_chunk::<SEAL_TAG_LEN>() else { return Err(tampered) };
-    let mut associated = Vec::with_capacity(128);
-    aad(header.entity(), header.scope(), header.kind(), header.id(), &mut associated);
-    let mut payload = ciphertext.to_vec();
-    match key.open(&Nonce::from_bytes(encryption.nonce), &associated, &mut payload, tag) {
-        Ok(()) => Ok(Payload::Open(Bytes::from(payload))),
-        Err(_) => Err(tampered),
     }
 }

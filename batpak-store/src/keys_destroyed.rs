@@ -143,6 +143,7 @@ impl Keys {
         while state.lent.iter().any(|(key_id, _)| lent(key_id)) && !seeded(Defect::GuardsNotAwaited) {
             state = self.changed.wait(state);
         }
+        self.cache.forget();
         Ok(())
     }
 

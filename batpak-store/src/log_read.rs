@@ -1,73 +1,104 @@
 //! The read side of the segments.
 //!
-//! Invariants: rolled segments are read through maps, the active one by position. A reader is opened once and shared; the lock
-//! around them is not held while bytes are read.
+//! Invariants: rolled segments are read through maps, the active one by position. The reader of a rolled segment is opened once, and
+//! found again without a lock; the lock around the active one's is not held while bytes are read.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{ops::Deref, path::PathBuf, sync::Arc, sync::OnceLock};
 
-use batpak_format::StoreId;
-use batpak_segment::{Disk, ReadError as SegmentError, SegmentReader, segment_path};
-use bytes::Bytes;
+use batpak_segment::{Disk, SegmentReader, segment_path};
 
 use crate::{
     ReadError,
-    index::Address,
     sync::{RwLock, read, write},
 };
+
+/// Lists of readers, each twice as long as the one before, hold those of 2^40 segments.
+const LISTS: usize = 40;
+
+/// Readers of rolled segments: a place is written once, and made only when a segment of its list is read.
+#[derive(Debug)]
+struct Rolled([OnceLock<Box<[OnceLock<SegmentReader>]>>; LISTS]);
+
+impl Rolled {
+    /// List `n` begins with segment 2^n.
+    fn place(segment: u64) -> Option<(usize, usize)> {
+        let list = segment.checked_ilog2()?;
+        Some((list as usize, usize::try_from(segment - (1 << list)).ok()?))
+    }
+
+    fn get(&self, segment: u64) -> Option<&SegmentReader> {
+        let (list, at) = Self::place(segment)?;
+        self.0.get(list)?.get()?.get(at)?.get()
+    }
+
+    /// Keeps a reader, unless another thread was faster; none for a number that no segment has.
+    fn keep(&self, segment: u64, reader: SegmentReader) -> Option<&SegmentReader> {
+        let (list, at) = Self::place(segment)?;
+        let list_len = 1 << list;
+        let places = self.0.get(list)?.get_or_init(|| (0..list_len).map(|_| OnceLock::new()).collect());
+        Some(places.get(at)?.get_or_init(|| reader))
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct LogRead {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    store: StoreId,
-    /// By segment; and whether it was opened as a rolled one.
-    readers: RwLock<HashMap<u64, (bool, Arc<SegmentReader>)>>,
+    rolled: Rolled,
+    active: RwLock<Option<Arc<SegmentReader>>>,
 }
 
-/// A read that failed, before it is known for which position.
+/// A reader of one segment, for now.
 #[derive(Debug)]
-pub(crate) struct Defect {
-    path: PathBuf,
-    why: SegmentError,
+pub(crate) enum Reader<'a> {
+    Active(Arc<SegmentReader>),
+    Rolled(&'a SegmentReader),
 }
 
-impl Defect {
-    pub(crate) fn at(self, position: u64) -> ReadError {
-        match self.why {
-            SegmentError::Frame { source, .. } => ReadError::Damaged { position, source },
-            SegmentError::Io(source) => ReadError::Disk { path: self.path, source },
-            _ => ReadError::Misplaced { position },
+impl Deref for Reader<'_> {
+    type Target = SegmentReader;
+
+    fn deref(&self) -> &SegmentReader {
+        match self {
+            Self::Active(reader) => reader,
+            Self::Rolled(reader) => reader,
         }
     }
 }
 
 impl LogRead {
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, store: StoreId) -> Self {
-        Self { disk, dir, store, readers: RwLock::new(HashMap::new()) }
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf) -> Self {
+        let rolled = Rolled(std::array::from_fn(|_| OnceLock::new()));
+        Self { disk, dir, rolled, active: RwLock::new(None) }
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
         &*self.disk
     }
 
-    /// Reads the frame at an address, checked.
-    pub(crate) fn frame(&self, address: Address, active: bool) -> Result<Bytes, Defect> {
-        let defect = |why| Defect { path: segment_path(&self.dir, address.segment), why };
-        let reader = self.reader(address.segment, active).map_err(defect)?;
-        let frame = reader.read_frame_at(address.offset, self.store).map_err(defect)?;
-        Ok(frame.bytes().clone())
+    /// Returns a segment's reader. Segments before `active`, which is asked for only when it matters, are rolled.
+    pub(crate) fn reader(&self, segment: u64, active: impl FnOnce() -> u64) -> Result<Reader<'_>, ReadError> {
+        if let Some(reader) = self.rolled.get(segment) {
+            return Ok(Reader::Rolled(reader));
+        }
+        let rolled = segment < active();
+        if !rolled && let Some(reader) = read(&self.active).as_ref().filter(|reader| reader.number() == segment) {
+            return Ok(Reader::Active(Arc::clone(reader)));
+        }
+        let opened = SegmentReader::open(&*self.disk, &self.dir, segment, rolled);
+        let opened = opened.map_err(|source| self.refused(segment, source))?;
+        if rolled {
+            let kept = self.rolled.keep(segment, opened).map(Reader::Rolled);
+            return kept.ok_or_else(|| self.refused(segment, std::io::ErrorKind::NotFound.into()));
+        }
+        let reader = Arc::new(opened);
+        *write(&self.active) = Some(Arc::clone(&reader));
+        Ok(Reader::Active(reader))
     }
 
-    fn reader(&self, segment: u64, active: bool) -> Result<Arc<SegmentReader>, SegmentError> {
-        let open = read(&self.readers).get(&segment).cloned();
-        if let Some((as_rolled, reader)) = open
-            && (active || as_rolled)
-        {
-            return Ok(reader);
-        }
-        let reader = Arc::new(SegmentReader::open(&*self.disk, &self.dir, segment, !active)?);
-        write(&self.readers).insert(segment, (!active, Arc::clone(&reader)));
-        Ok(reader)
+    /// The error of a read that the disk refused.
+    pub(crate) fn refused(&self, segment: u64, source: std::io::Error) -> ReadError {
+        ReadError::Disk { path: segment_path(&self.dir, segment), source }
     }
 }

@@ -359,7 +359,7 @@ impl Parts<'_> {
         Store {
             dir: self.dir.to_owned(),
             config: self.config.clone(),
-            segments: LogRead::new(disk, self.dir.join(SEGMENTS_DIR), self.info.store),
+            segments: LogRead::new(disk, self.dir.join(SEGMENTS_DIR)),
             info: self.info,
             report: self.report,
             view: self.view,

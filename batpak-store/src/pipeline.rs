@@ -148,11 +148,6 @@ impl Pipeline {
         self.progress.wait_timeout(&self.state, state, timeout)
     }
 
-    /// One past the last position that is with the operating system.
-    pub(crate) fn written_mark(&self) -> u64 {
-        lock(&self.state).written
-    }
-
     /// Returns the frame at an address that is placed and not yet written.
     pub(crate) fn unwritten(&self, position: u64, address: Address) -> Option<Bytes> {
         lock(&self.state).unwritten(position, address)

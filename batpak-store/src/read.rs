@@ -1,12 +1,17 @@
 //! Reading: from an id or a position to an address, to bytes, to a checked frame, to a payload in clear or the reason why not.
 //!
-//! Invariants: no read goes past the visible mark; a frame is used only after its check; a payload is in clear only after its tag
-//! verified. Readers take no lock that is held during I/O by a writer.
+//! Invariants: no read goes past the visible mark; a frame is used only after its check, and decoded once; a payload is in clear only
+//! after its tag verified. Readers take no lock that is held during I/O by a writer.
 
-use batpak_format::{EventHeader, EventId, Frame, FrameSeed};
+use batpak_crypto::{Nonce, OpenFailed, PayloadKey};
+use batpak_format::{EventHeader, EventId, Frame, FrameSeed, Header, SEAL_TAG_LEN, aad, aad_in_place};
+use batpak_segment::SegmentReader;
 use bytes::Bytes;
 
-use crate::{Event, Payload, Query, ReadError, Store, index::Address};
+use crate::{Event, Events, Payload, Query, ReadError, Store, event::Stored, index::Address};
+
+/// Associated data up to this length needs no memory of its own.
+const AAD_PLACE_BYTES: usize = 256;
 
 impl Store {
     /// Returns an event by its id, or none if it is not in the log. The store's own events can be had by their ids too.
@@ -34,13 +39,7 @@ impl Store {
         } else {
             self.refresh()?;
         }
-        match self.frame_bytes(position)? {
-            Some((address, bytes)) => {
-                let frame = self.decode(position, address, &bytes)?;
-                self.event(&frame, &bytes, true).map(Some)
-            }
-            None => Ok(None),
-        }
+        self.look(position, |frame, bytes| self.event(frame, bytes, true))
     }
 
     /// Returns what stands in clear of an event, without a key.
@@ -49,8 +48,7 @@ impl Store {
     /// As [`Store::get`].
     pub fn header(&self, id: EventId) -> Result<Option<EventHeader>, ReadError> {
         let Some(position) = self.position_of(id)? else { return Ok(None) };
-        let Some((address, bytes)) = self.frame_bytes(position)? else { return Ok(None) };
-        Ok(Some(self.decode(position, address, &bytes)?.header().to_owned()))
+        self.look(position, |frame, _| Ok(frame.header().to_owned()))
     }
 
     /// Says whether an event is in the log.
@@ -103,6 +101,28 @@ impl Store {
         Events::new(self, Query::all().entity(entity).include_system(true), from_revision)
     }
 
+    /// Lends the frame at a position, checked, and the bytes that it is a part of; none past the visible mark.
+    pub(crate) fn look<R>(
+        &self,
+        position: u64,
+        look: impl FnOnce(&Frame<'_>, &Bytes) -> Result<R, ReadError>,
+    ) -> Result<Option<R>, ReadError> {
+        self.refuse_inside_gate()?;
+        let Some(address) = self.view().address(position)? else { return Ok(None) };
+        let own = match self.unwritten(position, address) {
+            Some(bytes) => bytes,
+            None => {
+                let reader = self.segments.reader(address.segment, || self.active_segment())?;
+                if let Some(map) = reader.map() {
+                    let bytes = from_offset(map, address.offset);
+                    return look(&self.decode(position, address, bytes)?, map).map(Some);
+                }
+                self.load_frame(address, &reader, self.expected(position, address)?)?
+            }
+        };
+        look(&self.decode(position, address, &own)?, &own).map(Some)
+    }
+
     /// Bytes that begin with the frame at a position; none past the visible mark.
     pub(crate) fn frame_bytes(&self, position: u64) -> Result<Option<(Address, Bytes)>, ReadError> {
         self.refuse_inside_gate()?;
@@ -110,15 +130,38 @@ impl Store {
         if let Some(bytes) = self.unwritten(position, address) {
             return Ok(Some((address, bytes)));
         }
-        self.written_frame(position, address, self.active_segment()).map(|bytes| Some((address, bytes)))
+        self.written_frame(address, || self.active_segment()).map(|bytes| Some((address, bytes)))
     }
 
     /// Bytes that begin with a frame that is with the operating system; segments before `active` are rolled.
-    pub(crate) fn written_frame(&self, position: u64, address: Address, active: u64) -> Result<Bytes, ReadError> {
-        self.segments.frame(address, address.segment >= active).map_err(|defect| defect.at(position))
+    pub(crate) fn written_frame(&self, address: Address, active: impl FnOnce() -> u64) -> Result<Bytes, ReadError> {
+        let reader = self.segments.reader(address.segment, active)?;
+        match reader.map() {
+            Some(map) => Ok(map.slice_ref(from_offset(map, address.offset))),
+            None => self.load_frame(address, &reader, None),
+        }
+    }
+
+    fn load_frame(
+        &self,
+        address: Address,
+        reader: &SegmentReader,
+        expected: Option<usize>,
+    ) -> Result<Bytes, ReadError> {
+        let loaded = reader.load_at(address.offset, expected);
+        loaded.map(Bytes::from).map_err(|source| self.segments.refused(address.segment, source))
+    }
+
+    /// The length of a frame as the place of the next one tells it.
+    fn expected(&self, position: u64, address: Address) -> Result<Option<usize>, ReadError> {
+        let next = self.view().address(position + 1)?.filter(|next| next.segment == address.segment);
+        let len = next.and_then(|next| next.offset.checked_sub(address.offset));
+        Ok(len.and_then(|len| usize::try_from(len).ok()))
     }
 
     /// Checks the frame at an address, and that it is the one of this position.
+    // Inlined, as the decoding is: the frame is built where it is used.
+    #[inline]
     pub(crate) fn decode<'b>(&self, position: u64, address: Address, bytes: &'b [u8]) -> Result<Frame<'b>, ReadError> {
         let seed = FrameSeed { store: self.info.store, segment: address.segment, offset: address.offset };
         let frame = Frame::decode(bytes, &seed).map_err(|source| ReadError::Damaged { position, source })?;
@@ -128,14 +171,52 @@ impl Store {
         Ok(frame)
     }
 
-    /// Makes an event of a checked frame.
+    /// Makes an event of a checked frame; a payload that stands in clear stays a part of `bytes`, which the frame was decoded from.
     pub(crate) fn event(&self, frame: &Frame<'_>, bytes: &Bytes, open: bool) -> Result<Event, ReadError> {
-        let payload = if open { self.payload(frame, bytes)? } else { Payload::Unread };
-        Ok(Event { header: frame.header().to_owned(), event_hash: frame.event_hash(), payload })
+        let header = frame.header();
+        let payload = if open {
+            let unseal = |key: &PayloadKey, stored: &[u8]| {
+                let mut opened = Vec::new();
+                unseal(key, header, stored, &mut opened).map(|()| Bytes::from(opened))
+            };
+            self.payload(frame, |payload| bytes.slice_ref(payload), unseal)?
+        } else {
+            Payload::Unread
+        };
+        let stored = match frame.payload() {
+            None => Stored::Hash(frame.event_hash()),
+            Some(_) if open && header.encryption().is_none() => Stored::InClear,
+            Some(stored) => Stored::Bytes(bytes.slice_ref(stored)),
+        };
+        Ok(Event::new(header.to_owned(), payload, stored))
     }
 
-    /// Opens a frame's payload; one that stands in clear is a part of `bytes`, which the frame was decoded from.
-    pub(crate) fn payload(&self, frame: &Frame<'_>, bytes: &Bytes) -> Result<Payload, ReadError> {
+    /// Opens a frame's payload into a buffer that is used again, and lends it; one that stands in clear is lent where it stands.
+    #[inline]
+    pub(crate) fn lend_payload<'b>(
+        &self,
+        frame: &Frame<'b>,
+        buffer: &'b mut Vec<u8>,
+        open: bool,
+    ) -> Result<Payload<&'b [u8]>, ReadError> {
+        if !open {
+            return Ok(Payload::Unread);
+        }
+        let payload = self.payload(frame, Some, |key, stored| {
+            unseal(key, frame.header(), stored, buffer)?;
+            Ok(None)
+        })?;
+        Ok(payload.map(|in_clear| in_clear.unwrap_or(buffer)))
+    }
+
+    /// Says what a frame's payload is: what `in_clear` makes of one that is not sealed, or `unseal` of one that is.
+    #[inline]
+    pub(crate) fn payload<'b, R>(
+        &self,
+        frame: &Frame<'b>,
+        in_clear: impl FnOnce(&'b [u8]) -> R,
+        unseal: impl FnOnce(&PayloadKey, &[u8]) -> Result<R, OpenFailed>,
+    ) -> Result<Payload<R>, ReadError> {
         let header = frame.header();
         // What callers wrote is sealed in an encrypted store and nowhere else; what the store wrote is sealed never.
         let sealed = self.info.encrypted && !header.kind().is_reserved();
@@ -143,99 +224,42 @@ impl Store {
             (encryption, _) if encryption.is_some() != sealed => {
                 Err(ReadError::Tampered { position: header.position() })
             }
-            (None, Some(payload)) => Ok(Payload::Open(bytes.slice_ref(payload))),
+            (None, Some(payload)) => Ok(Payload::Open(in_clear(payload))),
             (None, None) => Err(ReadError::Tampered { position: header.position() }),
             (Some(encryption), payload) => match self.keys() {
-                Some(keys) => keys.open(header, &encryption, payload),
+                Some(keys) => keys.open(header, &encryption, payload, unseal),
                 None => Ok(Payload::Unread),
             },
         }
     }
 }
 
-/// The events of a read, in the order that was asked for.
-#[derive(Debug)]
-pub struct Events<'a> {
-    store: &'a Store,
-    query: Query,
-    /// What is still to be walked: revisions of an entity, or positions.
-    next: u64,
-    end: u64,
-    left: u64,
-    failed: bool,
-    /// The position looked at last.
-    pub(crate) looked: u64,
+/// The map from `offset` on, nothing beyond its end.
+fn from_offset(map: &Bytes, offset: u64) -> &[u8] {
+    usize::try_from(offset).ok().and_then(|offset| map.get(offset..)).unwrap_or_default()
 }
 
-impl<'a> Events<'a> {
-    pub(crate) fn new(store: &'a Store, query: Query, from_revision: u64) -> Result<Self, ReadError> {
-        let visible = store.view().visible();
-        let to = query.to.unwrap_or(visible).min(visible);
-        let (next, end) = match &query.entity {
-            Some(entity) => {
-                let below = |position| store.view().revisions_below(entity, position);
-                (below(query.from)?.max(from_revision), below(to)?)
-            }
-            None => (query.from, to),
-        };
-        let left = query.limit.unwrap_or(u64::MAX);
-        Ok(Self { store, query, next, end, left, failed: false, looked: 0 })
-    }
-
-    /// The next place to look at, as a position.
-    fn step(&mut self) -> Result<Option<u64>, ReadError> {
-        if self.next >= self.end {
-            return Ok(None);
+/// Opens a sealed payload over the bytes of `opened`: its one buffer.
+pub(crate) fn unseal(
+    key: &PayloadKey,
+    header: &Header<'_>,
+    stored: &[u8],
+    opened: &mut Vec<u8>,
+) -> Result<(), OpenFailed> {
+    let Some((encryption, (ciphertext, tag))) = header.encryption().zip(stored.split_last_chunk::<SEAL_TAG_LEN>())
+    else {
+        return Err(OpenFailed);
+    };
+    let (mut place, mut longer) = ([0; AAD_PLACE_BYTES], Vec::new());
+    let (entity, scope, kind, id) = (header.entity(), header.scope(), header.kind(), header.id());
+    let associated = match aad_in_place(entity, scope, kind, id, &mut place) {
+        Some(associated) => associated,
+        None => {
+            aad(entity, scope, kind, id, &mut longer);
+            &longer
         }
-        let at = if self.query.reverse {
-            self.end -= 1;
-            self.end
-        } else {
-            self.next += 1;
-            self.next - 1
-        };
-        match &self.query.entity {
-            Some(entity) => self.store.view().position_at(entity, at),
-            None => Ok(Some(at)),
-        }
-    }
-
-    fn load(&self, position: u64) -> Result<Option<Event>, ReadError> {
-        let Some((address, bytes)) = self.store.frame_bytes(position)? else { return Ok(None) };
-        let frame = self.store.decode(position, address, &bytes)?;
-        if !self.query.matches(frame.header()) {
-            return Ok(None);
-        }
-        self.store.event(&frame, &bytes, !self.query.headers_only).map(Some)
-    }
-}
-
-impl Iterator for Events<'_> {
-    type Item = Result<Event, ReadError>;
-
-    /// Ends after the first error: what follows a damaged event is read by asking from the position after it.
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 && !self.failed {
-            let loaded = match self.step() {
-                Ok(None) => return None,
-                Ok(Some(position)) => {
-                    self.looked = position;
-                    self.load(position)
-                }
-                Err(error) => Err(error),
-            };
-            match loaded {
-                Ok(Some(event)) => {
-                    self.left -= 1;
-                    return Some(Ok(event));
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    self.failed = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
-    }
+    };
+    opened.clear();
+    opened.extend_from_slice(ciphertext);
+    key.open(&Nonce::from_bytes(encryption.nonce), associated, opened, tag)
 }

@@ -63,7 +63,7 @@ impl Store {
             id: header.id,
             position: header.position,
             revision: header.revision,
-            event_hash: first.event_hash,
+            event_hash: first.event_hash(),
             chain_hash: header.chain_hash,
             repeat: Some(repeat),
             gates: None,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: built from records of the verified log alone, so that a lost key is never taken for a shredded one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use batpak_format::{KeyId, KeyRun, ShredIntent};
 use batpak_keyset::KeyScope;
@@ -13,6 +13,8 @@ pub(crate) struct Shreds {
     by_scope: HashMap<Box<[u8]>, Vec<Target>>,
     /// Position and runs of each intent, in order.
     intents: Vec<(u64, Vec<KeyRun>)>,
+    /// Every key that they name: disjoint ranges, the end of each by its first key.
+    named: BTreeMap<u64, u64>,
     /// Key scopes that were shredded and not readmitted since.
     refused: HashSet<Box<[u8]>>,
     /// Key scopes that were readmitted, whatever became of their keys before.
@@ -35,6 +37,7 @@ impl Shreds {
         self.pending = Some(position);
         for target in &intent.targets {
             all.extend_from_slice(&target.runs);
+            target.runs.iter().for_each(|run| self.add_named(*run));
             // Leaves that no event names have no key scope.
             if target.key_scope.is_empty() {
                 continue;
@@ -76,6 +79,23 @@ impl Shreds {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.intents.is_empty()
+    }
+
+    /// Tells whether any intent names a key: without that no key scope needs to be looked at.
+    pub(crate) fn names(&self, key_id: KeyId) -> bool {
+        self.named.range(..=key_id.as_u64()).next_back().is_some_and(|(_, end)| key_id.as_u64() < *end)
+    }
+
+    fn add_named(&mut self, run: KeyRun) {
+        let mut first = run.first.as_u64();
+        let mut end = first.saturating_add(u64::from(run.count));
+        while let Some((&before, &before_end)) = self.named.range(..=end).next_back()
+            && before_end >= first
+        {
+            self.named.remove(&before);
+            (first, end) = (first.min(before), end.max(before_end));
+        }
+        self.named.insert(first, end);
     }
 
     /// Position of the last intent.

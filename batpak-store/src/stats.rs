@@ -114,10 +114,6 @@ impl Store {
     ///
     /// Those before it are rolled. It is not: an event may be placed in a later one while this one is still written to.
     pub(crate) fn active_segment(&self) -> u64 {
-        let written = match &self.side {
-            Side::Writer(writer) => writer.pipeline.written_mark(),
-            Side::Reader(_) => self.view.visible(),
-        };
-        read(&self.view.index).segment_of(written)
+        read(&self.view.index).segment_of(self.written_mark())
     }
 }

@@ -127,11 +127,20 @@ impl Store {
         }
     }
 
-    /// The frame at an address that is only in the write buffer so far.
+    /// One past the last position that is with the operating system.
+    pub(crate) fn written_mark(&self) -> u64 {
+        match &self.side {
+            Side::Writer(_) => self.view.written(),
+            Side::Reader(_) => self.view.visible(),
+        }
+    }
+
+    /// Frames that are only in the write buffer so far, from the one at an address on. The commit lock is not touched for what is with
+    /// the operating system.
     pub(crate) fn unwritten(&self, position: u64, address: Address) -> Option<Bytes> {
         match &self.side {
-            Side::Writer(writer) => writer.pipeline.unwritten(position, address),
-            Side::Reader(_) => None,
+            Side::Writer(writer) if position >= self.view.written() => writer.pipeline.unwritten(position, address),
+            _ => None,
         }
     }
 }

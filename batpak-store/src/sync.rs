@@ -22,7 +22,7 @@ pub(crate) use std::{
     thread_local,
 };
 
-use std::time::Duration;
+use std::{sync::TryLockError, time::Duration};
 
 /// Takes a lock whether or not a thread panicked while it held it: every state behind one is valid between two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -147,6 +147,24 @@ pub(crate) fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: i
 #[cfg(all(test, loom))]
 pub(crate) fn both<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) -> (A, B) {
     (first(), second())
+}
+
+/// Takes a shared lock if nobody keeps it from being taken.
+pub(crate) fn try_read<T>(rw: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
+    match rw.try_read() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(panicked)) => Some(panicked.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Takes an exclusive lock if nobody keeps it from being taken.
+pub(crate) fn try_write<T>(rw: &RwLock<T>) -> Option<RwLockWriteGuard<'_, T>> {
+    match rw.try_write() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(panicked)) => Some(panicked.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// Waits for a notification.

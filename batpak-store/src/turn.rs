@@ -166,6 +166,7 @@ impl<'a> Turn<'a> {
             }
         }
         state.pen = pen;
+        pipeline.view.set_written(state.written);
         pipeline.view.set_visible(state.written.max(state.acknowledged));
         pipeline.beat.next();
         pipeline.progress.notify_all();

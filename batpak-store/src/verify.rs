@@ -4,10 +4,7 @@
 //! Invariants: it trusts no index: it reads the segments in order. Without keys it shows as much as anyone can show who has only a
 //! copy of the log.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::ControlFlow,
-};
+use std::{collections::HashMap, ops::ControlFlow};
 
 use batpak_format::{
     ChainHash, EventId, Frame, FrameError, Record, SEGMENT_HEADER_LEN, SegmentHeader, chain_hash, entity_root,
@@ -15,9 +12,9 @@ use batpak_format::{
 use batpak_segment::{
     Access, DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, ScanError, ScanItem, Scanner, read_footer, segment_path,
 };
-use bytes::Bytes;
+use zeroize::Zeroizing;
 
-use crate::{Payload, ReadError, Store};
+use crate::{Payload, ReadError, Store, ids_seen::IdsSeen, keys::Keys};
 
 /// So many problems are listed; all are counted.
 const PROBLEMS_LISTED: usize = 1000;
@@ -168,7 +165,8 @@ impl Store {
             drop(writer.pipeline.drain());
         }
         let (walk, report) = (Walk::default(), VerifyReport::default());
-        let mut verifier = Verifier { store: self, options, look, walk, report };
+        let _reading = self.keys().filter(|_| options.keys).map(Keys::read_on);
+        let mut verifier = Verifier { store: self, options, look, walk, opened: Zeroizing::default(), report };
         let visible = self.view().visible();
         let mut segment = FIRST_SEGMENT;
         while verifier.walk.position < visible && verifier.segment(segment, visible, progress)? {
@@ -186,7 +184,7 @@ struct Walk {
     offset: u64,
     chain: Option<ChainHash>,
     heads: HashMap<Box<str>, (u64, ChainHash)>,
-    ids: HashSet<EventId>,
+    ids: IdsSeen,
     /// Whoever looks at the frames has seen enough.
     enough: bool,
 }
@@ -196,6 +194,8 @@ struct Verifier<'a> {
     options: VerifyOptions,
     look: &'a mut dyn FnMut(&Frame<'_>) -> ControlFlow<()>,
     walk: Walk,
+    /// The payload that was opened last.
+    opened: Zeroizing<Vec<u8>>,
     report: VerifyReport,
 }
 
@@ -278,9 +278,16 @@ impl Verifier<'_> {
         if header.position() != expected {
             self.problem(segment, offset, ProblemKind::Position { expected, found: header.position() });
         }
-        let (revision, previous) = match self.walk.heads.get(header.entity()) {
-            Some((revision, chain)) => (revision + 1, *chain),
-            None => (0, entity_root(self.store.info.store, header.entity())),
+        let is = (header.revision(), header.chain_hash());
+        let (revision, previous) = match self.walk.heads.get_mut(header.entity()) {
+            Some(head) => {
+                let (revision, chain) = std::mem::replace(head, is);
+                (revision + 1, chain)
+            }
+            None => {
+                self.walk.heads.insert(header.entity().into(), is);
+                (0, entity_root(self.store.info.store, header.entity()))
+            }
         };
         if header.revision() != revision {
             let kind = ProblemKind::Revision { expected: revision, found: header.revision() };
@@ -298,7 +305,6 @@ impl Verifier<'_> {
         if !self.walk.ids.insert(header.id()) {
             self.problem(segment, offset, ProblemKind::Repeated(header.id()));
         }
-        self.walk.heads.insert(header.entity().into(), (header.revision(), header.chain_hash()));
         self.walk.chain = Some(header.chain_hash());
         self.walk.position += 1;
         self.payload(segment, offset, frame)?;
@@ -324,8 +330,7 @@ impl Verifier<'_> {
         if !self.options.keys || header.encryption().is_none() {
             return Ok(());
         }
-        let bytes = Bytes::new();
-        match self.store.payload(frame, &bytes) {
+        match self.store.lend_payload(frame, &mut self.opened, true) {
             Ok(Payload::Open(_)) => self.report.opened += 1,
             Ok(Payload::Shredded(_)) => self.report.shredded += 1,
             Ok(Payload::KeyLost(_)) => self.report.lost += 1,

@@ -23,15 +23,16 @@ pub(crate) struct View {
     /// Whether a segment was begun since each one before it got its index file.
     pub(crate) unfiled: AtomicBool,
     visible: AtomicU64,
+    written: AtomicU64,
     pub(crate) holds: RwLock<Holds>,
 }
 
 impl View {
     /// Shows everything that the index holds.
     pub(crate) fn new(source: Arc<Source>, index: LogIndex, holds: Holds) -> Self {
-        let visible = AtomicU64::new(index.len());
+        let (visible, written) = (AtomicU64::new(index.len()), AtomicU64::new(index.len()));
         let unfiled = AtomicBool::new(true);
-        Self { source, index: RwLock::new(index), unfiled, visible, holds: RwLock::new(holds) }
+        Self { source, index: RwLock::new(index), unfiled, visible, written, holds: RwLock::new(holds) }
     }
 
     /// The visible mark: one past the last position that may be read.
@@ -41,6 +42,16 @@ impl View {
 
     pub(crate) fn set_visible(&self, mark: u64) {
         self.visible.store(mark, Ordering::Release);
+    }
+
+    /// Positions below are with the operating system, and stay there. Readers look at it instead of the commit lock.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Set before the visible mark is.
+    pub(crate) fn set_written(&self, mark: u64) {
+        self.written.store(mark, Ordering::Release);
     }
 
     /// Asks what is in memory under the lock, and then, if that does not know, the rest without it.

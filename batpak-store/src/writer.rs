@@ -164,7 +164,7 @@ impl Writer {
     fn index_rolled(&self) {
         let view = &self.pipeline.view;
         if view.unfiled.load(Ordering::Acquire) {
-            self.indexer.look(view, self.pipeline.written_mark());
+            self.indexer.look(view, view.written());
         }
     }
 

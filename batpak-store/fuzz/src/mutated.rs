@@ -64,7 +64,7 @@ fn check(store: &Store, written: &[Event]) -> u64 {
         let Ok(Some(found)) = store.at(position) else { continue };
         match written.get(position as usize) {
             Some(event) if found.header.id == event.header.id => {
-                assert_eq!((&found.header, &found.event_hash), (&event.header, &event.event_hash));
+                assert_eq!((&found.header, found.event_hash()), (&event.header, event.event_hash()));
                 let same = found.payload == event.payload;
                 // An intent that was cut off has not been, and a key that the keyset lost is lost.
                 let less = matches!((&found.payload, &event.payload), (Payload::KeyLost(_), _));

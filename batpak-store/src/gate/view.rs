@@ -146,7 +146,7 @@ impl<'a> GateView<'a> {
         let Some(address) = self.index.address(position)? else { return Ok(None) };
         let bytes = match self.state.unwritten(position, address) {
             Some(bytes) => bytes,
-            None => self.store.written_frame(position, address, self.active_segment())?,
+            None => self.store.written_frame(address, || self.active_segment())?,
         };
         let frame = self.store.decode(position, address, &bytes)?;
         self.store.event(&frame, &bytes, open).map(Some)

@@ -2,10 +2,10 @@
 //!
 //! Invariant: a payload that cannot be had stays a value with its reason, as in [`Payload`](crate::Payload).
 
-use batpak_format::{Coordinate, EventHeader, EventId, EventKind, KeyId};
+use batpak_format::{ContentType, Coordinate, EventHeader, EventId, EventKind, KeyId};
 
 use super::{DecodeError, EncodeError, Encoded, EventPayload, EventSet, Prepared, TypedError};
-use crate::{Event, NewEvent, Payload, Receipt, ShredProof, Store};
+use crate::{Event, EventView, NewEvent, Payload, Receipt, ShredProof, Store};
 
 /// A value, or why it cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,17 +47,36 @@ impl Event {
     /// # Errors
     /// [`DecodeError`], also when the payload cannot be had but the kind or version is unknown.
     pub fn decode<S: EventSet>(&self) -> Result<Value<S>, DecodeError> {
-        let header = &self.header;
-        match &self.payload {
-            Payload::Open(bytes) => {
-                let encoded = Encoded { bytes, content_type: header.content_type };
-                S::decode(header.kind, header.payload_version, encoded).map(Value::Open)
-            }
-            _ if !S::KINDS.contains(&header.kind) => Err(DecodeError::UnknownKind { found: header.kind }),
-            Payload::Shredded(proof) => Ok(Value::Shredded(*proof)),
-            Payload::KeyLost(key_id) => Ok(Value::KeyLost(*key_id)),
-            Payload::Unread => Ok(Value::Unread),
+        let EventHeader { kind, payload_version, content_type, .. } = self.header;
+        decode(kind, payload_version, content_type, &self.payload)
+    }
+}
+
+impl EventView<'_> {
+    /// Decodes the payload as a type, or as one of a set of types.
+    ///
+    /// # Errors
+    /// As [`Event::decode`].
+    pub fn decode<S: EventSet>(&self) -> Result<Value<S>, DecodeError> {
+        let header = self.header();
+        decode(header.kind(), header.payload_version(), header.content_type(), self.payload())
+    }
+}
+
+fn decode<S: EventSet, B: AsRef<[u8]>>(
+    kind: EventKind,
+    version: u16,
+    content_type: ContentType,
+    payload: &Payload<B>,
+) -> Result<Value<S>, DecodeError> {
+    match payload {
+        Payload::Open(bytes) => {
+            S::decode(kind, version, Encoded { bytes: bytes.as_ref(), content_type }).map(Value::Open)
         }
+        _ if !S::KINDS.contains(&kind) => Err(DecodeError::UnknownKind { found: kind }),
+        Payload::Shredded(proof) => Ok(Value::Shredded(*proof)),
+        Payload::KeyLost(key_id) => Ok(Value::KeyLost(*key_id)),
+        Payload::Unread => Ok(Value::Unread),
     }
 }
 

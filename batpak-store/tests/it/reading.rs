@@ -184,7 +184,7 @@ fn headers_only_and_a_store_without_keys_leave_payloads_unread() {
         assert_eq!((unread.len(), whole.len()), (40, 40));
         for (unread, whole) in unread.iter().zip(&whole) {
             assert_eq!(unread.payload, Payload::Unread);
-            assert_eq!((&unread.header, unread.event_hash), (&whole.header, whole.event_hash));
+            assert_eq!((&unread.header, unread.event_hash()), (&whole.header, whole.event_hash()));
         }
         let keyless = Store::open_read_only(place.dir(), place.with(Encryption::none()).without_keys()).unwrap();
         let seen: Vec<Event> = keyless.read(&Query::all()).unwrap().collect::<Result<_, _>>().unwrap();

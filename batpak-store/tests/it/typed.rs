@@ -168,7 +168,7 @@ fn a_fold_sees_every_event_and_a_shredded_one_as_such() {
         let loaded = store.load::<Account>("a").unwrap();
         assert_eq!((loaded.state, loaded.revision), (Account { open: false, cents: 4, shredded: 2 }, Some(2)));
         let revisions = store.fold::<_, ReadError>("a", Vec::new(), |mut seen, event| {
-            seen.push(event.header.revision);
+            seen.push(event.header().revision());
             Ok(seen)
         });
         assert_eq!(revisions.unwrap(), [0, 1, 2]);

@@ -268,7 +268,7 @@ fn readable_again(subject: &Subject, store: &Store, visible: u64) -> Judged {
 
 fn is_lost(found: &Event, event: &Event) -> bool {
     matches!(found.payload, batpak_store::Payload::KeyLost(_))
-        && (&found.header, &found.event_hash) == (&event.header, &event.event_hash)
+        && (&found.header, found.event_hash()) == (&event.header, event.event_hash())
 }
 
 fn verified(store: &Store) -> Judged<VerifyReport> {
