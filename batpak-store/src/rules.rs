@@ -101,7 +101,11 @@ impl<'a> Rules<'a> {
                 }
             }
         }
-        if denied.is_empty() { Ok(Some(unique(names))) } else { Err(AppendError::Denied { denied, recorded: None }) }
+        match (denied.is_empty(), names.is_empty()) {
+            (true, true) => Ok(None),
+            (true, false) => Ok(Some(unique(names))),
+            (false, _) => Err(AppendError::Denied { denied, recorded: None }),
+        }
     }
 
     fn of_event(&self, event: &'a NewEvent<'a>) -> impl Iterator<Item = &'a Entry> {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use batpak_store::{
-    AppendError, Clock, Denial, Durability, EventKind, GATE_DEFECT, GateSet, KindsByScope, MonotoneTime, Payload,
-    PayloadSize, Query, QueryItem, RatePerEntity, ReadError, RequireCauses, Store, Timestamp,
+    AppendError, Clock, Denial, Durability, EventKind, Expect, GATE_DEFECT, GateSet, KindsByScope, MonotoneTime,
+    Payload, PayloadSize, Query, QueryItem, RatePerEntity, ReadError, RequireCauses, Store, Timestamp,
     format::{Record, SYSTEM_ENTITY},
 };
 
@@ -65,6 +65,8 @@ fn an_append_s_own_gates_are_asked_behind_the_store_s() {
     assert_eq!(receipt.gates.unwrap().iter().map(|name| &**name).collect::<Vec<_>>(), ["store"]);
     let plain = Place::memory().create();
     assert_eq!(append(&plain, "a", b"x").gates, None);
+    // Rules that are no gates name none.
+    assert_eq!(plain.append(&event("a", b"y").expect(Expect::Exactly(0))).unwrap().gates, None);
 }
 
 #[test]
