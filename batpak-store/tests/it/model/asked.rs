@@ -1,6 +1,6 @@
 //! What a read is asked, of the store and of the list.
 
-use batpak_store::{Query, Selector};
+use batpak_store::{Granularity, Query, Selector};
 use proptest::prelude::*;
 
 use super::list::{ENTITIES, KEYS, KINDS, Listed, Model, SCOPES, at, id, kind};
@@ -78,14 +78,18 @@ pub fn asked() -> impl Strategy<Value = Asked> {
     })
 }
 
-/// A selector of any granularity, for what the draws can make.
-pub fn selector() -> impl Strategy<Value = Selector> {
-    (0..6_u8, 0..KEYS).prop_map(|(by, key)| match by {
-        0 => Selector::Category(kind(key).category()),
-        1 => Selector::Coordinate(at(key)),
-        2 => Selector::Entity(at(key).entity().to_owned()),
-        3 => Selector::Event(id(key)),
-        4 => Selector::Kind(kind(key)),
-        _ => Selector::Scope(at(key).scope().to_owned()),
+/// A selector for what the draws can make, mostly of a granularity that does not cut through the key scopes of such a store.
+pub fn selector(own: Option<Granularity>) -> impl Strategy<Value = Selector> {
+    let covers = |asked: &Granularity| own.is_none_or(|own| asked.covers(own));
+    let sound: Vec<Granularity> = Granularity::ALL.into_iter().filter(covers).collect();
+    let by = prop_oneof![9 => prop::sample::select(sound), 1 => prop::sample::select(&Granularity::ALL[..])];
+    (by, 0..KEYS).prop_map(|(by, key)| match by {
+        Granularity::Category => Selector::Category(kind(key).category()),
+        Granularity::Coordinate => Selector::Coordinate(at(key)),
+        Granularity::Entity => Selector::Entity(at(key).entity().to_owned()),
+        Granularity::Event => Selector::Event(id(key)),
+        Granularity::Kind => Selector::Kind(kind(key)),
+        Granularity::Scope => Selector::Scope(at(key).scope().to_owned()),
+        other => panic!("{other:?}"),
     })
 }

@@ -1,11 +1,13 @@
-//! The plain list that the store is held against: its events, which of their keys are destroyed, and how much a crash must leave.
+//! The plain list that the store is held against: its events, and how much of it a crash must leave.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use batpak_store::{
-    Coordinate, Durability, Event, EventId, EventKind, Granularity, NewEvent, Payload, Repeat, Selector,
-    keyset::{KeyScope, scope_for},
+    Coordinate, Durability, Event, EventId, EventKind, Expect, GateSet, Granularity, NewEvent, Payload, Repeat,
+    keyset::KeyScope,
 };
+
+use super::{rules::Rules, shreds::Hold};
 
 /// Ids are made of so many keys, so that they are met again.
 pub const KEYS: u8 = 24;
@@ -20,6 +22,7 @@ pub struct Draw {
     pub content: u8,
     pub cause: Option<u8>,
     pub durability: Durability,
+    pub rules: Rules,
 }
 
 /// An event of the list.
@@ -33,6 +36,8 @@ pub struct Listed {
     pub correlation: Option<EventId>,
     pub tag: Option<&'static str>,
     pub revision: u64,
+    /// Numbers the keys in the order in which they were minted.
+    pub key: u64,
     /// Position of the intent that destroyed its key.
     pub shredded: Option<u64>,
 }
@@ -48,32 +53,42 @@ pub struct Model {
     /// How many shreds were done.
     pub shreds: usize,
     /// None for a plaintext store.
-    granularity: Option<Granularity>,
+    pub granularity: Option<Granularity>,
+    /// Whether a denial becomes an event.
+    pub denials_recorded: bool,
     /// Key scopes that take no events.
-    refused: BTreeSet<KeyScope>,
+    pub refused: BTreeSet<KeyScope>,
     /// Key scopes that have a key though none of their events is in the log.
-    provisional: BTreeSet<KeyScope>,
+    pub provisional: BTreeMap<KeyScope, u64>,
+    /// How many keys were minted.
+    pub minted: u64,
+    /// In the order of the log.
+    pub holds: Vec<Hold>,
 }
 
 /// What an append must answer.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    Fresh(Vec<u64>),
+    /// Positions, and the gates that permitted.
+    Fresh(Vec<u64>, Option<Vec<String>>),
     Repeat(Vec<(u64, Repeat)>),
     Conflict(EventId),
     Partly(EventId),
     Shredded,
     Unknown(EventId),
     Twice(EventId),
-}
-
-/// What a shred must answer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ShredAnswer {
-    Done { intent: u64, scopes: usize, keys: u64 },
-    Nothing,
-    Plaintext,
-    WrongGranularity(Granularity),
+    Unexpected {
+        event: usize,
+        expected: Expect,
+        actual: Option<u64>,
+    },
+    Condition(u64),
+    Denied {
+        event: usize,
+        gate: String,
+        code: String,
+        recorded: Option<u64>,
+    },
 }
 
 pub fn id(key: u8) -> EventId {
@@ -89,19 +104,6 @@ pub fn kind(key: u8) -> EventKind {
     EventKind::new(category, kind).unwrap()
 }
 
-/// The granularity that a selector is of.
-pub fn granularity(selector: &Selector) -> Granularity {
-    match selector {
-        Selector::Category(_) => Granularity::Category,
-        Selector::Coordinate(_) => Granularity::Coordinate,
-        Selector::Entity(_) => Granularity::Entity,
-        Selector::Event(_) => Granularity::Event,
-        Selector::Kind(_) => Granularity::Kind,
-        Selector::Scope(_) => Granularity::Scope,
-        other => panic!("{other:?}"),
-    }
-}
-
 impl Draw {
     pub fn listed(&self) -> Listed {
         Listed {
@@ -113,13 +115,14 @@ impl Draw {
             correlation: self.key.is_multiple_of(5).then(|| id(KEYS)),
             tag: self.key.is_multiple_of(2).then_some("even"),
             revision: 0,
+            key: 0,
             shredded: None,
         }
     }
 
-    pub fn event<'a>(&self, listed: &'a Listed) -> NewEvent<'a> {
+    pub fn event<'a>(&self, listed: &'a Listed, gates: &'a GateSet) -> NewEvent<'a> {
         let mut event = NewEvent::new(listed.at.clone(), listed.kind, &listed.payload).id(listed.id);
-        event = event.durability(self.durability);
+        event = self.rules.onto(event.durability(self.durability)).gates(gates);
         event = listed.cause.map_or(event.clone(), |cause| event.cause(cause));
         event = listed.correlation.map_or(event.clone(), |id| event.correlation(id));
         listed.tag.map_or(event.clone(), |tag| event.tag(tag))
@@ -150,7 +153,7 @@ impl Listed {
 
 impl Model {
     /// A new log: the genesis event and nothing else.
-    pub fn new(granularity: Option<Granularity>) -> Self {
+    pub fn new(granularity: Option<Granularity>, denials_recorded: bool) -> Self {
         Self {
             events: vec![None],
             unit: vec![0],
@@ -158,8 +161,11 @@ impl Model {
             synced: 1,
             shreds: 0,
             granularity,
+            denials_recorded,
             refused: BTreeSet::new(),
-            provisional: BTreeSet::new(),
+            provisional: BTreeMap::new(),
+            minted: 0,
+            holds: Vec::new(),
         }
     }
 
@@ -172,16 +178,19 @@ impl Model {
         (0..self.events.len() as u64).zip(&self.events).filter_map(|(at, event)| Some((at, event.as_ref()?)))
     }
 
-    fn scope(&self, event: &Listed) -> Option<KeyScope> {
-        Some(scope_for(self.granularity?, &event.at, event.kind, event.id))
+    /// Revision of an entity's last event.
+    pub fn head(&self, entity: &str) -> Option<u64> {
+        (self.listed().filter(|(_, event)| event.at.entity() == entity).count() as u64).checked_sub(1)
     }
 
-    pub fn append(&mut self, batch: &[Listed], durability: Durability) -> Answer {
+    pub fn append(&mut self, draws: &[Draw]) -> Answer {
+        let batch: Vec<Listed> = draws.iter().map(Draw::listed).collect();
+        let durability = draws.iter().map(|draw| draw.durability).max().unwrap();
         let found: Vec<_> = batch.iter().map(|event| self.find(event.id)).collect();
         if let Some(first) = found.iter().position(Option::is_some) {
-            return self.repeat(batch, &found, batch[first].id, durability);
+            return self.repeat(&batch, &found, batch[first].id, durability);
         }
-        if let Some(refused) = self.take_keys(batch) {
+        if let Some(refused) = self.take_keys(&batch) {
             return refused;
         }
         for (n, event) in batch.iter().enumerate() {
@@ -192,35 +201,33 @@ impl Model {
                 _ => {}
             }
         }
+        match self.decide(draws) {
+            Ok(gates) => Answer::Fresh(self.place(&batch, durability), gates),
+            Err(refused) => self.put_on_record(refused, durability),
+        }
+    }
+
+    fn place(&mut self, batch: &[Listed], durability: Durability) -> Vec<u64> {
         let from = self.events.len();
         for event in batch {
-            let revision = self.listed().filter(|(_, other)| other.at.entity() == event.at.entity()).count() as u64;
-            if let Some(scope) = self.scope(event) {
-                self.provisional.remove(&scope);
-            }
-            self.events.push(Some(Listed { revision, ..event.clone() }));
+            let revision = self.head(event.at.entity()).map_or(0, |head| head + 1);
+            let key = self.key_for(event);
+            self.events.push(Some(Listed { revision, key, ..event.clone() }));
             self.unit.push(from);
         }
         self.reached(self.events.len(), durability);
-        Answer::Fresh((from..self.events.len()).map(|n| n as u64).collect())
+        (from as u64..self.events.len() as u64).collect()
     }
 
-    /// Each event takes the key of its key scope, or a fresh one, before anything else is looked at.
-    fn take_keys(&mut self, batch: &[Listed]) -> Option<Answer> {
-        if self.granularity == Some(Granularity::Event) {
-            return None;
-        }
-        for event in batch {
-            let scope = self.scope(event)?;
-            if self.refused.contains(&scope) && !self.provisional.contains(&scope) {
-                return Some(Answer::Shredded);
+    /// A denial becomes an event of the store where that is asked for, as durable as the append.
+    fn put_on_record(&mut self, refused: Answer, durability: Durability) -> Answer {
+        match refused {
+            Answer::Denied { event, gate, code, recorded: None } if self.denials_recorded => {
+                let recorded = Some(self.own_event(durability));
+                Answer::Denied { event, gate, code, recorded }
             }
-            let has_key = |listed: &Listed| listed.shredded.is_none() && self.scope(listed).as_ref() == Some(&scope);
-            if !self.listed().any(|(_, listed)| has_key(listed)) {
-                self.provisional.insert(scope);
-            }
+            other => other,
         }
-        None
     }
 
     fn repeat(&mut self, batch: &[Listed], found: &[Option<usize>], first: EventId, asks: Durability) -> Answer {
@@ -252,69 +259,16 @@ impl Model {
     /// Appends events of the store itself, synced.
     pub fn system(&mut self, count: usize) {
         for _ in 0..count {
-            self.unit.push(self.events.len());
-            self.events.push(None);
+            self.own_event(Durability::Synced);
         }
-        self.reached(self.events.len(), Durability::Synced);
     }
 
-    pub fn shred(&mut self, selectors: &[Selector]) -> ShredAnswer {
-        let Some(own) = self.granularity else { return ShredAnswer::Plaintext };
-        if let Some(asked) = selectors.iter().map(granularity).find(|asked| !asked.covers(own)) {
-            return ShredAnswer::WrongGranularity(asked);
-        }
-        // All that is placed is synced first, whatever comes of it.
-        self.reached(self.events.len(), Durability::Synced);
-        let covers = |event: &Listed| selectors.iter().any(|selector| selects(selector, event));
-        let live = |event: &Listed| own != Granularity::Event || event.shredded.is_none();
-        let victims = self.listed().filter(|(_, event)| covers(event) && live(event));
-        let mut scopes: BTreeSet<KeyScope> = victims.filter_map(|(_, event)| self.scope(event)).collect();
-        if own != Granularity::Event {
-            // What is shredded already has nothing left to lose, unless it is named itself.
-            scopes.retain(|scope| self.has_key(scope) || !self.refused.contains(scope));
-            let named = selectors.iter().filter(|selector| granularity(selector) == own).map(scope_of);
-            scopes.extend(named);
-            let minted =
-                self.provisional.iter().filter(|scope| selectors.iter().any(|it| scope_of(it).contains(scope)));
-            scopes.extend(minted.cloned().collect::<Vec<_>>());
-        }
-        if scopes.is_empty() {
-            return ShredAnswer::Nothing;
-        }
-        let intent = self.events.len() as u64;
-        let keys = scopes.iter().filter(|scope| self.has_key(scope)).count() as u64;
-        for position in 0..self.events.len() {
-            let scope = self.events[position].as_ref().and_then(|event| self.scope(event));
-            if let (Some(scope), Some(event)) = (scope, &mut self.events[position])
-                && scopes.contains(&scope)
-            {
-                event.shredded.get_or_insert(intent);
-            }
-        }
-        self.provisional.retain(|scope| !scopes.contains(scope));
-        let answer = ShredAnswer::Done { intent, scopes: scopes.len(), keys };
-        self.refused.extend(scopes);
-        self.shreds += 1;
-        self.system(2);
-        answer
-    }
-
-    fn has_key(&self, scope: &KeyScope) -> bool {
-        let sealed = |event: &Listed| event.shredded.is_none() && self.scope(event).as_ref() == Some(scope);
-        self.provisional.contains(scope) || self.listed().any(|(_, event)| sealed(event))
-    }
-
-    /// Says whether the selector names a key scope of the store, and lets it take new keys.
-    pub fn readmit(&mut self, selector: &Selector) -> ShredAnswer {
-        match self.granularity {
-            None => ShredAnswer::Plaintext,
-            Some(own) if granularity(selector) != own => ShredAnswer::WrongGranularity(granularity(selector)),
-            Some(_) => {
-                self.refused.remove(&scope_of(selector));
-                self.system(1);
-                ShredAnswer::Nothing
-            }
-        }
+    fn own_event(&mut self, durability: Durability) -> u64 {
+        let position = self.events.len();
+        self.unit.push(position);
+        self.events.push(None);
+        self.reached(self.events.len(), durability);
+        position as u64
     }
 
     /// Takes over what a crash has left: all that must be there, then as much as there is, whole batches only.
@@ -326,33 +280,5 @@ impl Model {
         (self.written, self.synced) = (left, left);
         // A key that no event in the log names is not taken again.
         self.provisional.clear();
-    }
-}
-
-/// Whether an event belongs to what a selector names.
-fn selects(selector: &Selector, event: &Listed) -> bool {
-    match selector {
-        Selector::Category(category) => event.kind.category() == *category,
-        Selector::Coordinate(at) => event.at == *at,
-        Selector::Entity(entity) => event.at.entity() == entity,
-        Selector::Event(id) => event.id == *id,
-        Selector::Kind(kind) => event.kind == *kind,
-        Selector::Scope(scope) => event.at.scope() == scope,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The key scope that a selector is the name of.
-fn scope_of(selector: &Selector) -> KeyScope {
-    let (any, none) = (Coordinate::new("any", "any").unwrap(), id(0));
-    let named = |at: &Coordinate, kind| scope_for(granularity(selector), at, kind, none);
-    match selector {
-        Selector::Category(category) => named(&any, EventKind::new(*category, 0).unwrap()),
-        Selector::Coordinate(at) => named(at, kind(0)),
-        Selector::Entity(entity) => named(&Coordinate::new(entity, "any").unwrap(), kind(0)),
-        Selector::Event(id) => scope_for(Granularity::Event, &any, kind(0), *id),
-        Selector::Kind(kind) => named(&any, *kind),
-        Selector::Scope(scope) => named(&Coordinate::new("any", scope).unwrap(), kind(0)),
-        other => panic!("{other:?}"),
     }
 }
