@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::subtree::FAN_OUT;
+use crate::subtree::{FAN_OUT, nodes_at};
 use crate::{FrontierDefect, Subtree, Tree, TreeError};
 
 /// Bytes of one entry of an encoded frontier: where the subtree stands (4), and its node (32).
@@ -37,7 +37,7 @@ impl Tree {
     /// encodes to: cut, out of range, unsorted, overlapping, or with eight siblings in place of their parent.
     pub fn decode_frontier(depth: u8, bytes: &[u8]) -> Result<Self, TreeError> {
         let (entries, rest) = bytes.as_chunks::<FRONTIER_ENTRY_LEN>();
-        let mut tree = Self::with_room(depth, entries.len())?;
+        let mut tree = Self::with_room(depth, entries.len().min(entries_max(depth)))?;
         let mut order = Order::default();
         for (entry, bytes) in entries.iter().enumerate() {
             let (word, node) = bytes.split_at(FRONTIER_ENTRY_LEN - 32);
@@ -51,6 +51,12 @@ impl Tree {
         }
         Ok(tree)
     }
+}
+
+/// The most entries that a frontier has: of eight leaves in a row at most seven stand for themselves. An entry has four bytes more in
+/// memory than on disk, which for all of them is less than 1 MiB.
+fn entries_max(depth: u8) -> usize {
+    (nodes_at(depth.min(Tree::DEPTH_MAX)) / FAN_OUT * (FAN_OUT - 1)) as usize
 }
 
 /// What the entries so far allow of the next one.
@@ -79,7 +85,7 @@ impl Order {
             Some((last, run)) if run > 0 && last.level == at.level && last.index + 1 == at.index => run + 1,
             _ => 0,
         };
-        if run == FAN_OUT && at.level > 0 {
+        if run == FAN_OUT {
             return Err(FrontierDefect::Mergeable);
         }
         self.siblings = Some((at, run));

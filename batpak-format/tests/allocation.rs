@@ -8,7 +8,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use batpak_format::layout::{FLAG_CAUSES, FLAG_TAGS, FLAGS_AT, FRAME_LEN_AT};
-use batpak_format::{EventKind, Footer, Frame, FrameBuf, Record, RecordError, SegmentHeader};
+use batpak_format::{
+    EventKind, Footer, Frame, FrameBuf, KEY_RUNS_MAX, KeyId, KeyLossAccepted, KeyRun, Record, RecordError,
+    SHRED_TARGETS_MAX, SegmentHeader,
+};
 
 use crate::samples::{LOG_LEN, SEED, encode, footers, frames, full, plain, recheck, records, segment_header};
 
@@ -169,25 +172,43 @@ fn records_with_hostile_counts_allocate_no_more_than_their_bytes() {
     }
 }
 
-/// The widest gap between bytes read and memory used: targets of nothing, 6 bytes each, of which none is reserved
-/// before its own bytes are known to be there.
+/// What a decoder of records may hold beside its input: an element of a list has no more bytes on disk than it likes.
+const ROOM: usize = 1 << 20;
+
+/// An intent of so many targets and withheld key scopes, all of them empty: the widest gap between bytes read and memory used.
+fn intent_of(targets: usize, claimed: usize, withheld: usize) -> Vec<u8> {
+    let mut bytes = vec![1, 1, 0];
+    bytes.extend_from_slice(&[0; 8 + 8 + 2 + 2]);
+    bytes.extend_from_slice(&(claimed as u32).to_le_bytes());
+    bytes.resize(bytes.len() + targets * 6, 0);
+    bytes.extend_from_slice(&(withheld as u32).to_le_bytes());
+    bytes.resize(bytes.len() + withheld * 2, 0);
+    bytes
+}
+
 #[test]
-fn shred_intents_allocate_in_step_with_their_bytes() {
-    let intent_of = |claimed: u32, targets: usize| {
-        let mut bytes = vec![1, 1, 0];
-        bytes.extend_from_slice(&[0; 8 + 8 + 2 + 2]);
-        bytes.extend_from_slice(&claimed.to_le_bytes());
-        bytes.resize(bytes.len() + targets * 6, 0);
-        // No key scope is withheld.
-        bytes.extend_from_slice(&[0; 4]);
-        bytes
-    };
-    let whole = intent_of(60_000, 60_000);
+fn shred_intents_of_nothing_take_their_bytes_and_less_than_a_mebibyte() {
+    let whole = intent_of(SHRED_TARGETS_MAX, SHRED_TARGETS_MAX, SHRED_TARGETS_MAX);
     let (decoded, allocated) = allocated_by(|| Record::decode(EventKind::SHRED_INTENT, &whole));
-    assert!(decoded.is_ok());
-    assert!(allocated <= 8 * whole.len() + CONSTANT, "{allocated} bytes for {}", whole.len());
-    let short = intent_of(60_000, 59_998);
+    let Record::ShredIntent(intent) = decoded.unwrap() else { panic!("it is an intent") };
+    assert_eq!((intent.targets.len(), intent.withheld.len()), (SHRED_TARGETS_MAX, SHRED_TARGETS_MAX));
+    assert!(allocated <= whole.len() + ROOM, "{allocated} bytes for {}", whole.len());
+    // None is reserved before the bytes of all are known to be there.
+    let short = intent_of(SHRED_TARGETS_MAX - 2, SHRED_TARGETS_MAX, 0);
     let (refused, allocated) = allocated_by(|| Record::decode(EventKind::SHRED_INTENT, &short));
     assert!(matches!(refused, Err(RecordError::Codec(_))));
     assert_eq!(allocated, 0);
+    let more = intent_of(SHRED_TARGETS_MAX + 1, SHRED_TARGETS_MAX + 1, 0);
+    assert!(Record::decode(EventKind::SHRED_INTENT, &more).is_err());
+}
+
+#[test]
+fn runs_of_keys_take_no_more_memory_than_bytes() {
+    let run = |page| KeyRun { first: KeyId::new(0, page, 1), count: 2 };
+    let runs: Vec<KeyRun> = (0..KEY_RUNS_MAX as u32).map(run).collect();
+    let lost = Record::KeyLossAccepted(KeyLossAccepted { first_position: 1, next_position: 2, runs });
+    let bytes = lost.encode().unwrap();
+    let (decoded, allocated) = allocated_by(|| Record::decode(lost.kind(), &bytes));
+    assert_eq!(decoded.as_ref(), Ok(&lost));
+    assert!(allocated <= bytes.len(), "{allocated} bytes for {}", bytes.len());
 }

@@ -11,11 +11,13 @@ use crate::encryption::KeyId;
 use crate::error::RecordError;
 use crate::time::Timestamp;
 
-/// The most key scopes of one shred intent, in each of its two lists; a larger shred is a batch of intents.
-pub const SHRED_TARGETS_MAX: usize = 1 << 16;
+/// The most key scopes of one shred intent, in each of its two lists; a larger shred is a batch of intents. An intent of so many that
+/// name next to nothing takes less than 1 MiB of memory more than it has bytes.
+pub const SHRED_TARGETS_MAX: usize = 1 << 14;
 /// The most runs of key ids in one list.
 pub const KEY_RUNS_MAX: usize = 1 << 20;
 const RUN_LEN: usize = 8 + 4;
+const _: () = assert!(size_of::<KeyRun>() == RUN_LEN, "runs take no more memory than bytes");
 const LEAVES_LIMIT: u64 = 1 << 24;
 
 /// Consecutive key ids of one page.
@@ -176,7 +178,10 @@ impl ShredIntent {
             targets.push(ShredTarget { key_scope: read_scope(reader)?, runs: read_runs(reader)? });
         }
         let count = read_count(reader, 2, SHRED_TARGETS_MAX)?;
-        let withheld = (0..count).map(|_| read_scope(reader)).collect::<Result<_, _>>()?;
+        let mut withheld = Vec::with_capacity(count);
+        for _ in 0..count {
+            withheld.push(read_scope(reader)?);
+        }
         Ok(Self { granularity, previous_intent, epoch, reason, reference, targets, withheld })
     }
 }

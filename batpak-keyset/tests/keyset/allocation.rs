@@ -1,6 +1,6 @@
 //! Loading holds no more memory than its bytes and 1 MiB, whatever their counts claim: image, body, extent and key file.
 
-use batpak_crypto::{Nonce, open_body, seal_body};
+use batpak_crypto::{Nonce, Tree, open_body, seal_body};
 use batpak_keyset::{
     CopyBytes, ExtentBytes, IMAGE_HEADER_LEN, IMAGE_PAD, KEY_FILE_LEN, KeyFile, LoadInput, candidates,
 };
@@ -98,6 +98,20 @@ fn extents_hold_no_more_than_their_bytes() {
         assert!(!load(&claiming(&extent, at, u32::MAX)).is_empty());
     }
     assert!(!load(&extent[..extent.len() / 2]).is_empty());
+}
+
+/// What a frontier's entries say is looked at one by one, and no room is made for more of them than a tree has.
+#[test]
+fn frontiers_hold_no_more_than_their_bytes() {
+    let entry = |leaf: u32| [&(6 << 24 | leaf).to_le_bytes()[..], &[7; 32]].concat();
+    let widest: Vec<u8> = (0..1 << 18).filter(|leaf| leaf % 8 != 3).flat_map(entry).collect();
+    let (tree, allocated) = metered(|| Tree::decode_frontier(6, &widest).unwrap());
+    assert_eq!(tree.leaves_left(), 7 << 15);
+    assert!(allocated.peak <= (widest.len() + ROOM) as isize, "{allocated:?} for {}", widest.len());
+    let mut endless = widest;
+    endless.resize(4 * endless.len(), 0xff);
+    let (refused, allocated) = metered(|| Tree::decode_frontier(6, &endless).is_err());
+    assert!(refused && allocated.peak <= (endless.len() / 4 + ROOM) as isize, "{allocated:?} for {}", endless.len());
 }
 
 #[test]
