@@ -202,10 +202,13 @@ fn punctured_tree_holds_what_is_left_and_wipes_it() {
     assert_eq!(search.found(inner), [0, 0, 0, 1]);
 
     let mut encoded = Zeroizing::new(Vec::with_capacity(8));
+    let mut behind = Vec::with_capacity(3);
     for count in 1..=3 {
         // The vector grows each time, and what it held before is wiped.
         punctured.encode_frontier(&mut encoded);
         assert_eq!(search.found(inner), [0, 0, 0, 1 + count]);
+        // It cannot grow where it stands.
+        behind.push(black_box(vec![0_u8; 8 << 10]));
     }
     let decoded = Tree::decode_frontier(Tree::DEPTH, &encoded[..punctured.frontier_bytes()]).unwrap();
     assert_eq!(search.found(inner), [0, 0, 0, 5]);

@@ -6,14 +6,14 @@ use batpak_format::layout::{
     ENTITY_LEN_AT, FIXED_LEN, FLAG_SEALED, FLAGS_AT, FRAME_LEN_AT, HEADER_BYTES_MAX, PAYLOAD_LEN_AT, SCOPE_LEN_AT,
 };
 use batpak_format::{
-    BYPASS_GATES_MAX, Bypass, CAUSES_MAX, Cause, Causes, CausesError, Coordinate, CoordinateError, EventHeader, Frame,
-    FrameBuf, FrameError, FrameLen, KEY_SCOPE_BYTES_LIMIT, NAME_BYTES_MAX, NamePart, PAYLOAD_BYTES_LIMIT,
-    PLAINTEXT_BYTES_LIMIT, REFERENCE_BYTES_MAX, Record, RecordError, SEAL_TAG_LEN, ScopeHeld, ScopeReadmitted,
-    TAG_BYTES_MAX, TAGS_MAX, Tags, TagsError,
+    BYPASS_GATES_MAX, Bypass, CAUSES_MAX, Cause, Causes, CausesError, Coordinate, CoordinateError, EventHeader,
+    FOOTER_SECTIONS_MAX, FOOTER_TRAILER_LEN, Footer, FooterBuilder, FooterError, Frame, FrameBuf, FrameError, FrameLen,
+    KEY_SCOPE_BYTES_LIMIT, NAME_BYTES_MAX, NamePart, PAYLOAD_BYTES_LIMIT, PLAINTEXT_BYTES_LIMIT, REFERENCE_BYTES_MAX,
+    Record, RecordError, SEAL_TAG_LEN, ScopeHeld, ScopeReadmitted, TAG_BYTES_MAX, TAGS_MAX, Tags, TagsError,
 };
 
 use crate::allocation::allocated_by;
-use crate::samples::{SEED, encode, encryption, full, id, pattern, plain, recheck};
+use crate::samples::{LOG_LEN, SEED, encode, encryption, full, id, pattern, plain, recheck};
 
 const LIMIT: u64 = PLAINTEXT_BYTES_LIMIT as u64;
 
@@ -166,4 +166,26 @@ fn record_fields_have_their_caps() {
     };
     assert!(bypass(BYPASS_GATES_MAX).is_ok());
     assert_eq!(bypass(BYPASS_GATES_MAX + 1), too_long(BYPASS_GATES_MAX + 1));
+}
+
+#[test]
+fn footer_has_as_many_sections_as_it_may_and_not_one_more() {
+    let builder = (0..FOOTER_SECTIONS_MAX)
+        .fold(FooterBuilder::new(), |builder, at| builder.section(0x4000 + at as u16, 1, &pattern::<3>(at as u8)));
+    let mut bytes = builder.finish(LOG_LEN);
+    let file_len = LOG_LEN + bytes.len() as u64;
+    let footer = Footer::decode_tail(&bytes, file_len).unwrap().unwrap();
+    assert_eq!(footer.sections().count(), FOOTER_SECTIONS_MAX);
+    let count_at = bytes.len() - FOOTER_TRAILER_LEN + 4;
+    bytes[count_at] += 1;
+    assert_eq!(Footer::decode_tail(&bytes, file_len), Err(FooterError::Length));
+}
+
+#[test]
+fn footer_takes_sections_whose_lengths_multiply_to_more_than_they_add_up_to() {
+    let long = vec![7; 70_000];
+    let bytes = FooterBuilder::new().section(0x4000, 1, &long).section(0x4001, 1, &long).finish(LOG_LEN);
+    let footer = Footer::decode_tail(&bytes, LOG_LEN + bytes.len() as u64).unwrap().unwrap();
+    assert!(footer.sections().all(|section| section.bytes == long));
+    assert_eq!(footer.sections().count(), 2);
 }

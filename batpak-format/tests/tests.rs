@@ -6,6 +6,8 @@
 
 /// Decoding allocates no more than its input.
 mod allocation;
+/// What is read of a frame without copying it.
+mod borrowed;
 /// Sizes above their caps are refused.
 mod caps;
 /// Certificates: samples, round trips, hostile bytes.

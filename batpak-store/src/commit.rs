@@ -26,6 +26,7 @@ use crate::{
 
 /// The bytes of one unit; an address holds 32 bits of offset.
 const UNIT_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
+const _: () = assert!(UNIT_BYTES_MAX < u32::MAX as u64);
 
 /// What the commit needs of the store.
 #[derive(Debug)]

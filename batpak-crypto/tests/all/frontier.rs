@@ -195,3 +195,16 @@ fn encoder_wipes_nothing_that_stood_before_it() {
     assert_eq!(&out[..4], &[0; 4]);
     assert_eq!(&out[4..36], &[0x17; 32]);
 }
+
+#[test]
+fn encoder_makes_room_only_where_there_is_none_and_then_for_as_much_again() {
+    let tree = Tree::from_root(4, &Zeroizing::new([0x17; 32])).unwrap();
+    let mut out = Zeroizing::new(Vec::with_capacity(100));
+    for (len, capacity) in [(36, 100), (72, 100), (108, 200), (144, 200)] {
+        tree.encode_frontier(&mut out);
+        assert_eq!((out.len(), out.capacity()), (len, capacity));
+    }
+    let mut exact = Zeroizing::new(Vec::with_capacity(FRONTIER_ENTRY_LEN));
+    tree.encode_frontier(&mut exact);
+    assert_eq!(exact.capacity(), FRONTIER_ENTRY_LEN);
+}
