@@ -14,10 +14,14 @@ pub enum Defect {
     AppendAfterClose,
     /// Synced appends are acknowledged when they are written.
     AckBeforeSync,
+    /// No room is kept behind an intent for what says that it is done.
+    CompletionHasNoRoom,
     /// An append is placed under a key that a durable intent names.
     CondemnedPlaced,
     /// Both copies of the keyset are written before either is synced.
     CopiesInOneSync,
+    /// A copied directory is taken for the one that it was copied from.
+    CopyTakenForOriginal,
     /// Extents are removed before both copies name only the others.
     ExtentsSweptEarly,
     /// A sync that failed is tried again, and what the second one says is believed.

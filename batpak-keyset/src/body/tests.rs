@@ -53,7 +53,11 @@ fn whole(number: u32, reserved: u32) -> Vec<u8> {
 }
 
 fn in_extent(number: u32, extent: u64, offset: u64) -> Vec<u8> {
-    let mut row = row(ROW_EXTENT, 4, number, 9, 36);
+    blob(number, 36, extent, offset)
+}
+
+fn blob(number: u32, frontier_len: u32, extent: u64, offset: u64) -> Vec<u8> {
+    let mut row = row(ROW_EXTENT, 4, number, 9, frontier_len);
     put_u64(&mut row, extent);
     put_u64(&mut row, offset);
     row.extend([7; 32]);
@@ -200,6 +204,11 @@ fn extents_that_do_not_fit_their_pages_are_refused() {
         |extents: &[(u64, u64)], rows: &[Vec<u8>]| Raw { extents: extents.to_vec(), extents_above: 9, ..Raw::of(rows) };
     let mismatch = |page| ImageError::ExtentMismatch { page };
     assert!(decode_body(&with(&[(8, 76)], &[in_extent(1, 8, 0)]).bytes()).is_ok());
+    // What nonce and tag alone take has no frontier, nor has a part of an entry.
+    for frontier_len in [0, 35, 37] {
+        let fitting = with(&[(8, 40 + u64::from(frontier_len))], &[blob(1, frontier_len, 8, 0)]);
+        assert_eq!(fitting.refused(), ImageError::NotCanonical { page: 1 });
+    }
     assert_eq!(with(&[(8, 75)], &[in_extent(1, 8, 0)]).refused(), mismatch(1));
     assert_eq!(with(&[(8, 76)], &[in_extent(1, 8, 1)]).refused(), mismatch(1));
     assert_eq!(with(&[(8, 76)], &[in_extent(1, 8, u64::MAX)]).refused(), mismatch(1));

@@ -11,6 +11,7 @@ use crate::ledger::Ledger;
 use crate::life::{Life, Op};
 use crate::place;
 use crate::random::{Count, mix};
+use crate::sim::fault::Kind;
 use crate::violation::Violation;
 use crate::watcher::Shot;
 use crate::workload::{Class, Run};
@@ -36,6 +37,9 @@ pub(crate) struct Tally {
     pub(crate) micros: Count,
 }
 
+/// How many classes there are.
+pub(crate) const CLASSES: usize = Class::ALL.len();
+
 /// Runs one run; with its trace when asked.
 pub(crate) fn run(
     run: Run,
@@ -52,7 +56,7 @@ pub(crate) fn run(
         Class::Creation => 0,
         _ => base,
     };
-    let world = (Journal::default(), Arc::new(Ledger::default()));
+    let world = (Journal::default(), Arc::new(Ledger::new(run.class == Class::Copies)));
     let mut life = Life::on(setup, place::empty(), run.stream(), world, keep_from);
     if trace {
         life.disk.trace();
@@ -71,10 +75,15 @@ pub(crate) fn run(
         found: Vec::new(),
         way: vec![run.to_string()],
     };
-    if violations.is_empty() && run.class == Class::OldCopies {
-        explorer.mixtures(&shots);
-    } else if violations.is_empty() {
-        explorer.shots(&shots, 0);
+    match run.class {
+        _ if !violations.is_empty() => {}
+        Class::OldCopies => explorer.mixtures(&shots),
+        Class::Copies => explorer.copies(&shots),
+        Class::Passphrase => {
+            explorer.breadth.inside = 1;
+            explorer.shots(&shots, 0);
+        }
+        _ => explorer.shots(&shots, 0),
     }
     let mut found = explorer.found;
     found.extend(violations.drain(..).map(|violation| Found { violation, way: vec![run.to_string()] }));
@@ -106,6 +115,7 @@ fn drive(life: &mut Life, run: Run, operations: &[Op]) {
     }
     if let Some(fault) = run.fault() {
         life.faulty = true;
+        life.full = fault.kind == Kind::Full && fault.lasts == u64::MAX;
         life.disk.fault(Some(fault));
     }
     for (step, op) in operations.iter().enumerate() {
@@ -121,9 +131,9 @@ fn drive(life: &mut Life, run: Run, operations: &[Op]) {
 }
 
 /// Runs classes in turn until the time is over.
-pub(crate) fn campaign(effort: &Effort, seen: &Seen, tallies: &[Tally; 6]) -> Vec<(Run, Found)> {
+pub(crate) fn campaign(effort: &Effort, seen: &Seen, tallies: &[Tally; CLASSES]) -> Vec<(Run, Found)> {
     let end = Instant::now() + effort.time;
-    let next: [Count; 6] = Default::default();
+    let next: [Count; CLASSES] = Default::default();
     let all = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..effort.threads {
@@ -153,8 +163,8 @@ pub(crate) fn campaign(effort: &Effort, seen: &Seen, tallies: &[Tally; 6]) -> Ve
 }
 
 /// The class that has had the least of the time that is its share.
-fn behind(tallies: &[Tally; 6]) -> usize {
-    const SHARES: [u64; 6] = [2, 40, 25, 25, 4, 4];
+fn behind(tallies: &[Tally; CLASSES]) -> usize {
+    const SHARES: [u64; CLASSES] = [2, 40, 25, 25, 4, 4, 3, 4];
     let had = |class: usize| tallies[class].micros.get() / SHARES[class];
     (0..SHARES.len()).min_by_key(|class| had(*class)).unwrap_or(0)
 }

@@ -79,9 +79,11 @@ const SEQUENCES: Where = Where::Class(Class::Sequences);
 const FAILED_PUBLICATION: Where = Where::Fault { kind: Kind::Broken, lasts: 2, workload: 2 };
 const FAILED_SYNC: Where = Where::Fault { kind: Kind::Broken, lasts: 1, workload: 0 };
 const DISK_FULL: Where = Where::Fault { kind: Kind::Full, lasts: u64::MAX, workload: 0 };
+/// The workload that begins with a shred.
+const SHRED_ON_FULL: Where = Where::Fault { kind: Kind::Full, lasts: u64::MAX, workload: 3 };
 
 /// The breaks, each with where it is looked for.
-const TABLE: [(&str, Break, Where); 20] = [
+const TABLE: [(&str, Break, Where); 22] = [
     ("skip the keyset sync", Break::Store(Defect::KeysetUnsynced), SEQUENCES),
     ("sync the keyset after the write", Break::Store(Defect::SyncAfterWrite), SEQUENCES),
     ("fence on \"did I mint\" only", Break::Store(Defect::FenceOnMint), FAILED_PUBLICATION),
@@ -106,6 +108,8 @@ const TABLE: [(&str, Break, Where); 20] = [
     ),
     ("page cache trusted at open", Break::Store(Defect::PageCacheTrusted), SEQUENCES),
     ("second copy not written", Break::Store(Defect::SecondCopyUnwritten), SEQUENCES),
+    ("copy taken for the original", Break::Store(Defect::CopyTakenForOriginal), Where::Class(Class::Copies)),
+    ("no room kept for a shred's completion", Break::Store(Defect::CompletionHasNoRoom), SHRED_ON_FULL),
 ];
 
 /// Looks for each defect on two threads; false when one survives.

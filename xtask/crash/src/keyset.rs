@@ -2,17 +2,21 @@
 //!
 //! Invariant: of what is not synced the worst is taken: a copy with a write under way counts as torn.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 
 use batpak_store::crypto::RootSecret;
+use batpak_store::crypto::passphrase::{Argon2Params, derive};
 use batpak_store::keyset::{
-    Candidates, Copy, CopyBytes, ExtentBytes, KeyFile, Keyset, LoadInput, ProviderKind, candidates,
+    Argon2Record, Candidates, Copy, CopyBytes, ExtentBytes, KeyFile, Keyset, LoadInput, ProviderKind, candidates,
 };
 
 use batpak_store::format::{Frame, FrameSeed, KeyId, Record, SEGMENT_HEADER_LEN, SegmentHeader};
 use batpak_store::segment::parse_segment_name;
 
-use crate::place::{DIR, KEY_FILE};
+use crate::lock;
+use crate::place::{DIR, KEY_FILE, PASSPHRASE};
 use crate::sim::State;
 use crate::sim::file::File;
 
@@ -73,7 +77,10 @@ pub(crate) fn load(state: &State, belief: Belief) -> Result<Keyset, String> {
             let slots = bytes(state, KEY_FILE, belief).ok_or("there is no key file")?;
             let slots = KeyFile::decode(&slots, Some(header.store)).map_err(|why| format!("the key file: {why}"))?;
             let secret = slots.find(header.secret_id).ok_or("the key file lacks the image's root secret")?;
-            RootSecret::from_bytes((*secret.expose()).into())
+            match header.provider.argon2() {
+                Some(argon2) => derived(argon2)?.mix(secret.expose()),
+                None => RootSecret::from_bytes((*secret.expose()).into()),
+            }
         }
     };
     let mut keyset = candidates.open(&root).map_err(|why| format!("the keyset does not open: {why}"))?.keyset;
@@ -83,6 +90,18 @@ pub(crate) fn load(state: &State, belief: Belief) -> Result<Keyset, String> {
         keyset.load_extent(number, found.as_deref().map_or(ExtentBytes::Absent, ExtentBytes::Bytes));
     }
     Ok(keyset)
+}
+
+/// What the passphrase comes to; kept, since the salts of a run are few.
+fn derived(argon2: &Argon2Record) -> Result<RootSecret, String> {
+    static KEPT: Mutex<BTreeMap<[u8; 16], [u8; 32]>> = Mutex::new(BTreeMap::new());
+    if let Some(kept) = lock(&KEPT).get(&argon2.salt) {
+        return Ok(RootSecret::from_bytes((*kept).into()));
+    }
+    let params = Argon2Params { m_kib: argon2.m_kib, t: argon2.t, p: argon2.p };
+    let root = derive(PASSPHRASE, &argon2.salt, &params).map_err(|why| why.to_string())?;
+    lock(&KEPT).insert(argon2.salt, *root.expose());
+    Ok(root)
 }
 
 /// Whether both copies are the same bytes and whole, and the key file, if there is one, holds one secret and no more.

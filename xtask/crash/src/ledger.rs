@@ -21,7 +21,9 @@ pub(crate) const CANARY: &[u8] = b"canary in clear";
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    leaves: HashMap<KeyId, KeyScope>,
+    leaves: HashMap<(KeyId, [u8; 32]), KeyScope>,
+    /// Whether frames of a store and of its copy are in it: pages that each of them made may have one number, and then have other keys.
+    of_copies: bool,
     nonces: HashMap<(KeyId, [u8; 24]), EventHash>,
     epoch: u64,
     reserved: HashMap<u32, u32>,
@@ -34,6 +36,11 @@ pub(crate) struct Handed {
 }
 
 impl Ledger {
+    /// An empty one, for a store alone or for one and its copies.
+    pub(crate) fn new(of_copies: bool) -> Self {
+        Self { of_copies, ..Self::default() }
+    }
+
     /// Looks at a write to a segment: every sealed frame in it is under a leaf that is reserved and derivable on the disk as it is
     /// durable now, and no leaf or nonce was used before for anything else.
     pub(crate) fn segment_write(
@@ -70,11 +77,13 @@ impl Ledger {
             None => {}
         }
         let scope = scope_for(granularity, &header.coordinate(), header.kind(), header.id());
-        if self.leaves.get(&key_id).is_some_and(|before| *before != scope) {
+        let keyset = self.durable(state)?;
+        let commitment = keyset.key(key_id).map(|(_, commitment)| *commitment.as_bytes());
+        let leaf = (key_id, commitment.ok().filter(|_| self.of_copies).unwrap_or_default());
+        if self.leaves.get(&leaf).is_some_and(|before| *before != scope) {
             return Err(Violation::new("I7", format!("leaf {key_id} is framed under by two key scopes")));
         }
-        self.leaves.insert(key_id, scope);
-        let keyset = self.durable(state)?;
+        self.leaves.insert(leaf, scope);
         let reserved = keyset.pages().any(|page| {
             (page.first..page.first + page.count).contains(&key_id.page()) && key_id.leaf() < page.reserved
         });
@@ -102,7 +111,7 @@ impl Ledger {
 
     /// The ledger of a world in which older files were put back: what was framed stays framed, and nothing else is known.
     pub(crate) fn rolled_back(self) -> Self {
-        Self { leaves: self.leaves, nonces: self.nonces, ..Self::default() }
+        Self { epoch: 0, reserved: HashMap::new(), loaded: None, ..self }
     }
 
     /// The keyset that is durable now; epochs and reservations have not fallen.

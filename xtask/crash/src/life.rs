@@ -56,6 +56,8 @@ pub(crate) struct Life {
     opens: u64,
     /// Whether faults may be the reason of an answer.
     pub(crate) faulty: bool,
+    /// Whether no more than that goes wrong: from some call on the disk has no space left.
+    pub(crate) full: bool,
 }
 
 impl Life {
@@ -64,7 +66,7 @@ impl Life {
         let disk = SimDisk::new(state, mix(&[seed, 3]));
         let watcher = Watcher::new(setup, world.0, world.1, keep_from);
         disk.watch(Some(Arc::clone(&watcher) as Arc<dyn crate::sim::Watch>));
-        Self { setup, disk, watcher, store: None, seed, opens: 0, faulty: false }
+        Self { setup, disk, watcher, store: None, seed, opens: 0, faulty: false, full: false }
     }
 
     fn config(&mut self) -> batpak_store::Config {
@@ -156,7 +158,7 @@ impl Life {
     pub(crate) fn freed(&mut self) {
         let struck = self.disk.calls().1;
         self.disk.fault(None);
-        self.faulty = false;
+        (self.faulty, self.full) = (false, false);
         let poisoned = self.watcher.journal(|journal| journal.poisoned);
         if self.store.is_some() && !poisoned {
             // What struck may poison as late as now: a write buffer that could not be drained.
@@ -389,6 +391,9 @@ impl Life {
         });
         let answer = store.shred(&selectors, 7, "a test");
         let certain = matches!(answer, Ok(_) | Err(ShredError::Pending { .. }));
+        if self.full && matches!(answer, Err(ShredError::Pending { .. })) {
+            self.watcher.violated(Violation::new("I21", "a shred on a full disk passes its intent and is not done"));
+        }
         let unknown = matches!(&answer, Err(ShredError::Append(AppendError::Poisoned(_))));
         self.watcher.journal(|journal| {
             journal.poisoned |= unknown || matches!(answer, Err(ShredError::Pending { .. }));

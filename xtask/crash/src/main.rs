@@ -16,6 +16,7 @@ use options::Options;
 use workload::{Class, Run};
 
 mod campaign;
+mod copies;
 #[cfg(batpak_defects)]
 mod defects;
 mod explore;
@@ -79,7 +80,7 @@ fn replay(run: Run) -> bool {
 
 fn explore(effort: &Effort, least: u64) -> bool {
     let seen = Seen::default();
-    let tallies: [Tally; 6] = Default::default();
+    let tallies: [Tally; campaign::CLASSES] = Default::default();
     let found = campaign::campaign(effort, &seen, &tallies);
     println!("{:12} {:>8} {:>12} {:>12} {:>11}", "workloads", "runs", "checked", "distinct", "violations");
     for (class, tally) in Class::ALL.iter().zip(&tallies) {

@@ -22,11 +22,11 @@ use crate::watcher::Shot;
 
 /// From which of the shots each part is.
 #[derive(Clone, Copy, Debug)]
-struct Parts {
-    log: usize,
-    key_file: usize,
-    a: usize,
-    b: usize,
+pub(crate) struct Parts {
+    pub(crate) log: usize,
+    pub(crate) key_file: usize,
+    pub(crate) a: usize,
+    pub(crate) b: usize,
 }
 
 impl Explorer<'_> {
@@ -155,7 +155,7 @@ fn refused_rightly(why: &OpenError) -> Result<(), Violation> {
     }
 }
 
-fn mixed(shots: &[Shot], parts: Parts) -> State {
+pub(crate) fn mixed(shots: &[Shot], parts: Parts) -> State {
     let visible = |at: usize| -> State {
         let state = &shots[at].state;
         let space = Space::of(state);

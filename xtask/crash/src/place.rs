@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use batpak_store::{Config, Durability, Encryption, Granularity, Indexing, KeyFile, Local};
+use batpak_store::crypto::passphrase::Argon2Params;
+use batpak_store::{Config, Durability, Encryption, Granularity, Indexing, KeyFile, Local, Passphrase};
 
 use crate::random::{Stream, Ticks};
 use crate::sim::{SimDisk, State};
@@ -24,7 +25,13 @@ pub(crate) enum Sealing {
     KeyFile,
     Local,
     Plain,
+    PassphraseKeyFile,
 }
+
+/// The passphrase, where there is one.
+pub(crate) const PASSPHRASE: &[u8] = b"correct horse";
+/// The cheapest derivation that is allowed.
+const CHEAP: Argon2Params = Argon2Params { m_kib: 8 << 10, t: 1, p: 1 };
 
 /// How the stores of a run are configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,9 @@ impl Setup {
             Sealing::KeyFile => Encryption::sealed(KeyFile::new(KEY_FILE)),
             Sealing::Local => Encryption::sealed(Local::new()),
             Sealing::Plain => Encryption::none(),
+            Sealing::PassphraseKeyFile => {
+                Encryption::sealed(Passphrase::with_key_file(PASSPHRASE.to_vec(), KEY_FILE).params(CHEAP))
+            }
         };
         Config::new(encryption)
             .disk(Arc::new(disk.clone()))

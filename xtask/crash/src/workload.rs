@@ -27,11 +27,23 @@ pub(crate) enum Class {
     Extents,
     /// An older keyset, log or key file beside the newer others.
     OldCopies,
+    /// A directory that was copied and is opened as a second store, with the key file as it was or shared with the first.
+    Copies,
+    /// Shreds under a passphrase and a key file, with crashes inside every recovery.
+    Passphrase,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Creation, Self::Sequences, Self::Long, Self::Faults, Self::Extents, Self::OldCopies];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Creation,
+        Self::Sequences,
+        Self::Long,
+        Self::Faults,
+        Self::Extents,
+        Self::OldCopies,
+        Self::Copies,
+        Self::Passphrase,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -41,6 +53,8 @@ impl Class {
             Self::Faults => "faults",
             Self::Extents => "extents",
             Self::OldCopies => "old copies",
+            Self::Copies => "copies",
+            Self::Passphrase => "passphrase",
         }
     }
 
@@ -67,6 +81,9 @@ const SETUPS: [Setup; 6] = [
     setup(Sealing::Local, Durability::Synced),
     setup(Sealing::KeyFile, Durability::Deferred),
 ];
+
+/// Which of them have keys.
+const SEALED: [usize; 4] = [0, 1, 3, 4];
 
 const fn setup(sealing: Sealing, durability: Durability) -> Setup {
     Setup { sealing, durability, granularity: Granularity::Entity }
@@ -98,10 +115,13 @@ impl Run {
     }
 
     pub(crate) fn setup(&self) -> Setup {
-        let sealed = [0, 1, 3, 4];
         match self.class {
             Class::Sequences => SETUPS[(self.index as usize / sequences()) % SETUPS.len()],
-            Class::Extents | Class::OldCopies => SETUPS[sealed[self.index as usize % sealed.len()]],
+            Class::Passphrase => {
+                let modes = [Durability::Synced, Durability::Buffered];
+                setup(Sealing::PassphraseKeyFile, modes[self.index as usize % modes.len()])
+            }
+            Class::Extents | Class::OldCopies | Class::Copies => SETUPS[SEALED[self.index as usize % SEALED.len()]],
             Class::Faults => SETUPS[self.fault_plan().0 % SETUPS.len()],
             _ => SETUPS[self.index as usize % SETUPS.len()],
         }
@@ -124,6 +144,16 @@ impl Run {
             Class::Faults => self.fault_plan().1.to_vec(),
             Class::Extents => vec![Op::Scatter, Op::Old, Op::Gather, Op::Rekey, Op::New],
             Class::OldCopies => vec![Op::New, Op::Shred, Op::Batch, Op::Rekey, Op::New],
+            Class::Copies => {
+                const AFTER: [&[Op]; 3] =
+                    [&[Op::Batch, Op::Shred, Op::New], &[Op::Old, Op::Rekey, Op::New], &[Op::Turnover, Op::New]];
+                // Opened again, the first store takes leaves from where a copy of before would go on.
+                [&[Op::New, Op::Reopen, Op::New], AFTER[self.index as usize / SEALED.len() % AFTER.len()]].concat()
+            }
+            Class::Passphrase => {
+                const SHREDS: [&[Op]; 3] = [&[Op::Shred], &[Op::Batch, Op::Shred, Op::New], &[Op::Shred, Op::Rekey]];
+                SHREDS[self.index as usize / 2 % SHREDS.len()].to_vec()
+            }
         }
     }
 
