@@ -211,3 +211,6 @@ impl Drop for Leader<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
