@@ -213,3 +213,6 @@ const fn key_id(page: u32, leaf: u32) -> KeyId {
 const fn next(id: KeyId) -> KeyId {
     key_id(id.page(), id.leaf() + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -339,3 +339,22 @@ fn ten_thousand_scattered_keys_are_one_extent_of_about_7_mb() {
     assert!(files.a.as_ref().unwrap().len() <= 32 * 1024);
     assert!(runs.iter().all(|run| matches!(keyset.key(run.first), Err(KeyMissing::Destroyed))));
 }
+
+/// What is in memory is not given up for what is on disk: it is written anew with the next extent.
+#[test]
+fn extent_that_is_damaged_beside_a_keyset_that_has_it_loaded_loses_nothing() {
+    let (files, _, _) = in_extent();
+    let mut keyset = files.load().unwrap().keyset;
+    let whole = &files.extents[&1];
+    assert_eq!(keyset.load_extent(1, ExtentBytes::Bytes(whole)), []);
+    let mut damaged = whole.clone();
+    damaged[EXTENT_HEADER_LEN..].fill(0xa5);
+    let found = keyset.load_extent(1, ExtentBytes::Bytes(&damaged));
+    assert_eq!(found, [1, 2].map(|page| Finding::BlobDamaged { extent: 1, page }));
+    assert_eq!(states(&keyset), [LOADED(1), LOADED(1)]);
+    assert!(keyset.key(key_id(1, 1)).is_ok());
+    // The control: what is not in memory is lost.
+    let mut without = candidates(&files.input()).unwrap().open(&root(1)).unwrap().keyset;
+    let found = without.load_extent(1, ExtentBytes::Bytes(&damaged));
+    assert_eq!(found, [1, 2].map(|page| Finding::PageLost { extent: 1, page }));
+}
