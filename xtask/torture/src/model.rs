@@ -328,3 +328,6 @@ struct Thread {
     /// Where the acknowledged log ended when the thread's last operation had returned.
     seen_end: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,3 +220,6 @@ fn unchanged(before: &Files, after: &Files, by: &str) -> Outcome {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,7 @@ fn guessed(store: &Store, operation: &Operation) -> Vec<u64> {
     }
 }
 
-fn append(store: &Store, events: &[Submitted], durability: Durability) -> Outcome<Ended> {
+pub(crate) fn append(store: &Store, events: &[Submitted], durability: Durability) -> Outcome<Ended> {
     let payloads: Vec<Vec<u8>> = events.iter().map(|event| payload(event.id, event.bytes)).collect();
     let kind = EventKind::new(1, 7)?;
     let submitted = events.iter().zip(&payloads).map(|(event, payload)| {
