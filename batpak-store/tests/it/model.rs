@@ -468,8 +468,7 @@ fn plain(key: u8) -> Draw {
     Draw { key, content: 1, cause: None, durability: Durability::Synced, rules: Rules::default() }
 }
 
-/// The control of what is answered and not read: a list that knows another key, another hold or another last event than the store
-/// foretells another answer.
+/// The control of what is answered and not read: a list that knows other keys, holds or events than the store foretells other answers.
 #[test]
 fn list_that_foretells_another_answer_is_refuted() {
     let (a, b) = (Selector::Entity("a".into()), Selector::Entity("b".into()));

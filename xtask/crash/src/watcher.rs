@@ -3,7 +3,7 @@
 //! Invariant: a shot holds the disk, the journal and the ledger of one instant; the journal lags behind what the store has
 //! promised by nothing, for a promise is made between two calls and written down before the second.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
 use batpak_store::keyset::Granularity;
@@ -32,7 +32,8 @@ pub(crate) struct Shot {
 struct Probe {
     store: Weak<Store>,
     id: EventId,
-    intent_written: bool,
+    /// The segment that the intent was written to.
+    intent_in: Option<PathBuf>,
     intent_synced: bool,
 }
 
@@ -100,7 +101,7 @@ impl Watcher {
 
     /// Reads an event before each change of the disk until [`Watcher::probed`].
     pub(crate) fn probe(&self, store: &Arc<Store>, id: EventId) {
-        let probe = Probe { store: Arc::downgrade(store), id, intent_written: false, intent_synced: false };
+        let probe = Probe { store: Arc::downgrade(store), id, intent_in: None, intent_synced: false };
         *lock(&self.probe) = Some(probe);
     }
 
@@ -123,7 +124,8 @@ impl Watcher {
                 self.violated(Violation::new("I13", problem));
             }
         }
-        if matches!(op, Op::Sync) && probe.intent_written && path.starts_with(format!("{DIR}/segments")) {
+        // Of that segment: index files of others are synced beside it.
+        if matches!(op, Op::Sync) && probe.intent_in.as_deref() == Some(path) {
             probe.intent_synced = true;
         }
         *lock(&self.probe) = Some(probe);
@@ -179,7 +181,7 @@ impl Watch for Watcher {
                 Ok(is_intent) => {
                     drop(inner);
                     if is_intent && let Some(probe) = lock(&self.probe).as_mut() {
-                        probe.intent_written = true;
+                        probe.intent_in = Some(path.to_owned());
                     }
                 }
                 Err(violation) => inner.violations.push(violation),

@@ -76,7 +76,8 @@ fn history_that_cannot_be_is_rejected() {
     let appended = |operation: &Operation, ended: &Ended| {
         matches!((operation, ended), (Operation::Append { .. }, Ended::Acknowledged { .. }))
     };
-    let lies: [(&str, &dyn Fn(&mut Vec<Line>)); 8] = [
+    type Lie<'a> = (&'a str, &'a dyn Fn(&mut Vec<Line>));
+    let lies: [Lie<'_>; 8] = [
         ("an operation left out", &|lines| drop(lines.remove(9))),
         ("an append to a shredded key scope", &|lines| {
             let at = first(lines, |_, ended| *ended == Ended::Refused);
