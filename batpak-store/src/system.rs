@@ -45,7 +45,13 @@ impl Store {
             writer.own_event(record, part(index), &mut unit)?;
         }
         match writer.commit_condemning(Fenced::plain(&mut unit), durability, condemns)? {
-            Committed::Placed(placed) => writer.finish(placed, durability).map(SmallVec::into_vec).map(Some),
+            Committed::Placed(placed) => {
+                let finished = match condemns {
+                    Some(_) => writer.finish_intents(placed),
+                    None => writer.finish(placed, durability),
+                };
+                finished.map(SmallVec::into_vec).map(Some)
+            }
             Committed::Known(_) | Committed::Refused => Ok(None),
         }
     }

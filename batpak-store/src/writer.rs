@@ -137,6 +137,15 @@ impl Writer {
         waited.map(|()| receipts)
     }
 
+    /// As [`Writer::finish`], for intents: nothing is done between their sync and what it means to readers. What is due behind the log's
+    /// end is started by the event that says the shred is done.
+    pub(crate) fn finish_intents(&self, placed: Placed<'_>) -> Result<Receipts, AppendError> {
+        let Placed { state, ahead, receipts } = placed;
+        let (mut state, waited) = self.pipeline.wait_from(state, &ahead, Durability::Synced, self.deferred_bytes_max);
+        state.leave();
+        waited.map(|()| receipts)
+    }
+
     /// Steps 7 and 8, as far as was asked.
     pub(crate) fn wait(&self, ahead: &Ahead, durability: Durability) -> Result<(), AppendError> {
         let state = lock(&self.pipeline.state);
