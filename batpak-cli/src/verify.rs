@@ -89,6 +89,7 @@ pub struct VerifyLine {
     lost: u64,
     problems_total: u64,
     problems: Vec<ProblemLine>,
+    index_damaged: Vec<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +123,7 @@ impl VerifyLine {
                     what: problem.kind.to_string(),
                 })
                 .collect(),
+            index_damaged: report.index_damaged.clone(),
         }
     }
 }
@@ -150,6 +152,9 @@ impl Shown for VerifyLine {
         let unlisted = self.problems_total.saturating_sub(self.problems.len() as u64);
         if unlisted > 0 {
             writeln!(out, "  and {unlisted} more")?;
+        }
+        for segment in &self.index_damaged {
+            writeln!(out, "  segment {segment}: its index file is damaged; it is made again when it is needed")?;
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ fn frame_s_length_is_known_from_its_fixed_part_alone() {
 fn frame_prints_its_header_and_no_payload() {
     let bytes = encode(&plain("e", "s"), b"two lamps");
     let printed = format!("{:?}", Frame::decode(&bytes, &SEED).unwrap());
-    assert!(printed.starts_with("Frame { header: Header { "), "{printed}");
+    assert!(printed.starts_with("Frame { header: EventHeader { "), "{printed}");
     assert!(printed.contains("entity: \"e\""), "{printed}");
     let listed = format!("{:?}", b"two lamps");
     assert!(!printed.contains("two lamps") && !printed.contains(listed.trim_matches(['[', ']'])), "{printed}");
