@@ -193,7 +193,7 @@ pub(crate) struct Known {
 
 /// What the events of a unit are to each other, known before the commit lock is taken.
 struct Within {
-    /// Their ids, when there are several, each with its number.
+    /// Their ids, when there are several, each with the number of the first event that has it.
     numbers: HashMap<EventId, usize>,
     /// The first event whose id an earlier one has.
     duplicate: Option<usize>,
@@ -205,7 +205,7 @@ impl Within {
         if events.len() > 1 {
             numbers.reserve(events.len());
             for (number, event) in events.iter().enumerate() {
-                if numbers.insert(event.frame.id(), number).is_some() {
+                if *numbers.entry(event.frame.id()).or_insert(number) != number {
                     duplicate = duplicate.or(Some(number));
                 }
             }
