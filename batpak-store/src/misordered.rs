@@ -25,7 +25,7 @@ impl Store {
         let (keys, pipeline) = (turn.keys, &turn.writer.pipeline);
         let intent = lock(&pipeline.state).next_position + intents.len() as u64 - 1;
         let pending = |why| ShredError::Pending { intent, source: Unfinished::Publication(why) };
-        let condemns = Condemns { keys: &victims, holds: &|_| true };
+        let condemns = Condemns { keys: &victims, holds: &|_| Ok(true) };
         keys.in_publication_turn(|durable| {
             let begun = Begun::new(Pending::Shred { intent }, victims.clone(), frontiers.unreachable());
             keys.stage(begun, frontiers, Some(intent), secret).map_err(pending)?;
