@@ -263,9 +263,6 @@ impl Store {
         let fenced = writer.fence(unit)?;
         let rules = Rules::of(self, events, asked);
         let committed = writer.commit(fenced, durability, rules.as_ref());
-        if let Err(AppendError::Read(why)) = &committed {
-            self.view().heal(why)?;
-        }
         match committed.map_err(|why| self.on_record(why, events, durability))? {
             Committed::Placed(placed) => Ok(Submitted::Placed(writer.settled(placed, unit))),
             // Only a shred's intent is placed on such a condition.

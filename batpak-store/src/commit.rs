@@ -147,6 +147,14 @@ impl Pipeline {
 
     /// Decides on the rules of an event that is not appended yet, as of now.
     pub(crate) fn decide(&self, rules: Option<&Rules<'_>>, id: EventId) -> Result<(Moment, Permitted), AppendError> {
+        let decided = self.decide_now(rules, id);
+        if let Err(AppendError::Read(why)) = &decided {
+            self.view.heal(why)?;
+        }
+        decided
+    }
+
+    fn decide_now(&self, rules: Option<&Rules<'_>>, id: EventId) -> Result<(Moment, Permitted), AppendError> {
         let state = self.admit(0)?;
         let index = read(&self.view.index);
         let permitted = rules.map(|rules| rules.decide(&[id], &state, &index)).transpose()?;

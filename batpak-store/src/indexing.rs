@@ -94,17 +94,21 @@ impl View {
 
     /// Gives each rolled segment its file. What cannot be written now is written after the next roll, at the close, or by the next open.
     fn file_ended(&self, written: u64) {
+        // Before the look: a segment that is begun meanwhile sets it again, or is seen below.
+        self.unfiled.store(false, Ordering::Release);
         loop {
-            let unfiled = read(&self.index).ended.unfiled(written);
+            let (unfiled, later) = {
+                let ended = &read(&self.index).ended;
+                (ended.unfiled(written), ended.unfiled(u64::MAX).is_some())
+            };
             let Some(unfiled) = unfiled else {
-                self.unfiled.store(false, Ordering::Release);
+                if later {
+                    self.unfiled.store(true, Ordering::Release);
+                }
                 return;
             };
             let Part::Memory(part) = &*unfiled else { return };
-            let Ok(filed) = self.source.write(part) else {
-                self.unfiled.store(false, Ordering::Release);
-                return;
-            };
+            let Ok(filed) = self.source.write(part) else { return };
             write(&self.index).ended.replace(Arc::new(Part::Mapped(Box::new(filed))));
         }
     }
@@ -176,5 +180,41 @@ impl Source {
             }
         }
         Ok(part)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{path::Path, sync::Arc, time::Duration};
+
+    use batpak_segment::{Disk, MemoryDisk};
+
+    use crate::{Config, Coordinate, Durability, Encryption, EventKind, Indexing, Local, NewEvent, Store, store::Side};
+
+    #[test]
+    fn segment_whose_events_may_be_taken_back_gets_no_index_file() {
+        let disk = MemoryDisk::new();
+        let config = Config::new(Encryption::sealed(Local::new()))
+            .disk(Arc::new(disk.clone()))
+            .segment_bytes(4096)
+            .deferred_buffer(1 << 20, Duration::from_secs(3600))
+            .indexing(Indexing::Inline);
+        let store = Store::create("/store", config).unwrap();
+        let coordinate = Coordinate::new("a", "s").unwrap();
+        let event = NewEvent::new(coordinate, EventKind::new(1, 1).unwrap(), &[1; 500]);
+        for _ in 0..20 {
+            store.append(&event.clone().durability(Durability::Deferred)).unwrap();
+        }
+        assert!(
+            store.view.visible() > store.view.written() + 10,
+            "they are in the write buffer, over several segments"
+        );
+        let Side::Writer(writer) = &store.side else { panic!("it is a writer") };
+        let files = || disk.list(Path::new("/store/index")).map_or(0, |files| files.len());
+        writer.index_ended();
+        assert_eq!(files(), 0);
+        store.sync().unwrap();
+        store.append(&event.durability(Durability::Buffered)).unwrap();
+        assert_eq!(files() as u64, store.stats().segments - 1, "the control: once they are written, each gets one");
     }
 }

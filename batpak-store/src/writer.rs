@@ -112,7 +112,11 @@ impl Writer {
             rules,
             condemns,
         };
-        self.pipeline.commit(fenced, durability, &context)
+        let committed = self.pipeline.commit(fenced, durability, &context);
+        if let Err(AppendError::Read(why)) = &committed {
+            self.pipeline.view.heal(why)?;
+        }
+        committed
     }
 
     /// Tells the keys which leaves a placed unit has made known. Only a unit that names a new one lets go of the commit lock for it.
@@ -177,9 +181,11 @@ impl Writer {
         }
     }
 
-    /// Has an index file made of each segment before the active one.
+    /// Has an index file made of each segment before the active one, as an open found them: what is placed from now on is not written yet,
+    /// and may be taken back.
     pub(crate) fn index_ended(&self) {
-        self.indexer.look(&self.pipeline.view, u64::MAX);
+        let view = &self.pipeline.view;
+        self.indexer.look(view, view.written() + 1);
     }
 
     /// Starts the thread that drains the write buffer, at the first deferred append.

@@ -13,6 +13,7 @@ use batpak_segment::{Disk, ReadError as SegmentError, SegmentReader, segment_pat
 use crate::{
     ReadError,
     index::{Address, Entry},
+    sync::Mutex,
 };
 
 /// The directory of index files, inside the directory of a store.
@@ -31,6 +32,8 @@ pub(crate) struct Source {
     pub(crate) store: StoreId,
     /// Whether this process may write and remove index files.
     pub(crate) writable: bool,
+    /// One file is written at a time, so that nobody takes away what another is writing.
+    pub(super) writing: Mutex<()>,
     /// Which events share a key; none when no two do.
     pub(crate) shared: Option<Granularity>,
 }
@@ -49,6 +52,7 @@ impl Source {
             segments: store_dir.join(batpak_segment::SEGMENTS_DIR),
             store,
             writable,
+            writing: Mutex::new(()),
             shared: granularity.filter(|granularity| *granularity != Granularity::Event),
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use batpak_segment::Disk;
 
 use super::{MappedPart, Source};
-use crate::index::MemoryPart;
+use crate::{index::MemoryPart, sync::lock};
 
 const UNFINISHED: &str = ".tmp";
 const DIR_MODE: u32 = 0o700;
@@ -23,6 +23,7 @@ impl Source {
     /// Gives a part in memory its file, in the place of one that stands there.
     pub(crate) fn write(self: &Arc<Self>, part: &MemoryPart) -> io::Result<MappedPart> {
         let bytes = part.encode(&self.store).ok_or(ErrorKind::InvalidInput)?;
+        let _turn = lock(&self.writing);
         let path = self.path(part.segment(), part.first());
         let unfinished = path.with_extension(UNFINISHED.trim_start_matches('.'));
         let file = match create(&*self.disk, &unfinished) {
