@@ -74,6 +74,7 @@ mod statement;
 mod summary;
 mod tags;
 mod time;
+mod zeros;
 
 pub use aad::{AAD_VERSION, aad, aad_in_place};
 pub use causes::{CAUSES_MAX, Cause, Causes};
@@ -116,3 +117,4 @@ pub use statement::{BatchPart, FrameSeed, Placement, Statement};
 pub use summary::{SUMMARY_LEN, SUMMARY_VERSION, SegmentEnd, SegmentSummary};
 pub use tags::{TAG_BYTES_MAX, TAGS_MAX, Tags};
 pub use time::Timestamp;
+pub use zeros::content_len;

@@ -4,7 +4,7 @@
 //! The header is the AAD of the body: no field of it can be changed without the root secret.
 
 use batpak_crypto::{NONCE_LEN, Nonce, RootSecret, SecretId};
-use batpak_format::{ChainHash, StoreId};
+use batpak_format::{ChainHash, StoreId, content_len};
 use zeroize::Zeroizing;
 
 use crate::check::CHECK_LEN;
@@ -241,7 +241,7 @@ fn check(holds: bool, at: usize) -> Result<(), ImageError> {
 }
 
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == 0)
+    content_len(bytes) == 0
 }
 
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {

@@ -4,7 +4,7 @@
 //! damaged copies.
 
 use batpak_crypto::{Nonce, RootSecret, open_body};
-use batpak_format::StoreId;
+use batpak_format::{StoreId, content_len};
 use zeroize::Zeroizing;
 
 use crate::body::decode_body;
@@ -293,7 +293,7 @@ fn whole(bytes: &[u8]) -> Option<&[u8]> {
 /// Bytes up to the last one that is not zero.
 fn used_len(found: CopyBytes<'_>) -> usize {
     match found {
-        CopyBytes::Bytes(bytes) => bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
+        CopyBytes::Bytes(bytes) => content_len(bytes),
         CopyBytes::Absent | CopyBytes::Unreadable => 0,
     }
 }

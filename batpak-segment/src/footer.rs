@@ -5,7 +5,9 @@
 
 use std::io;
 
-use batpak_format::{FOOTER_TRAILER_LEN, Footer, FooterError, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SegmentSummary};
+use batpak_format::{
+    FOOTER_TRAILER_LEN, Footer, FooterError, SECTION_SUMMARY, SEGMENT_HEADER_LEN, SegmentSummary, content_len,
+};
 
 use crate::disk::DiskFile;
 use crate::error::FooterReadError;
@@ -62,8 +64,9 @@ pub(crate) fn content_end(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
     while end > 0 {
         let start = (end - 1) / PIECE_BYTES * PIECE_BYTES;
         let piece = read_range(file, start, end - start)?;
-        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
-            return Ok(start + last as u64 + 1);
+        match content_len(&piece) {
+            0 => {}
+            len => return Ok(start + len as u64),
         }
         end = start;
     }

@@ -12,7 +12,7 @@ use batpak_store::keyset::{
     Argon2Record, Candidates, Copy, CopyBytes, ExtentBytes, KeyFile, Keyset, LoadInput, ProviderKind, candidates,
 };
 
-use batpak_store::format::{Frame, FrameSeed, KeyId, Record, SEGMENT_HEADER_LEN, SegmentHeader};
+use batpak_store::format::{Frame, FrameSeed, KeyId, Record, SEGMENT_HEADER_LEN, SegmentHeader, content_len};
 use batpak_store::segment::parse_segment_name;
 
 use crate::lock;
@@ -107,8 +107,8 @@ fn derived(argon2: &Argon2Record) -> Result<RootSecret, String> {
 /// Whether both copies are the same bytes and whole, and the key file, if there is one, holds one secret and no more.
 pub(crate) fn old_secrets_are_gone(state: &State) -> Result<(), String> {
     let [a, b] = Copy::BOTH.map(|name| copy(state, name, Belief::Durable).unwrap_or_default());
-    let used = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0);
-    if used(&a) != used(&b) || used(&a).is_none_or(|last| a[..=last] != b[..=last]) {
+    let used = content_len(&a);
+    if used == 0 || used != content_len(&b) || a[..used] != b[..used] {
         return Err("the two copies of the keyset differ".to_owned());
     }
     match bytes(state, KEY_FILE, Belief::Durable) {

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use batpak_store::crypto::Nonce;
-use batpak_store::format::{EventHash, Frame, FrameSeed, KeyId, SEAL_TAG_LEN, SEGMENT_HEADER_LEN, StoreId, aad};
+use batpak_store::format::{
+    EventHash, Frame, FrameSeed, KeyId, SEAL_TAG_LEN, SEGMENT_HEADER_LEN, StoreId, aad, content_len,
+};
 use batpak_store::keyset::{Granularity, KeyScope, Keyset, scope_for};
 use batpak_store::segment::parse_segment_name;
 
@@ -144,7 +146,7 @@ impl Ledger {
 
 /// Whether plaintext, or an unkeyed hash of it, is among bytes that are being written.
 pub(crate) fn has_plaintext(bytes: &[u8], payloads: &[Arc<[u8]>]) -> bool {
-    if bytes.chunks(4096).all(|piece| piece.iter().all(|byte| *byte == 0)) {
+    if content_len(bytes) == 0 {
         return false;
     }
     contains(bytes, CANARY) || payloads.iter().any(|payload| contains(bytes, blake3::hash(payload).as_bytes()))

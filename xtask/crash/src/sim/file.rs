@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use batpak_store::format::content_len;
+
 use crate::random::Random;
 use crate::sim::Handle;
 
@@ -89,7 +91,7 @@ impl Content {
 }
 
 fn normalise(sectors: &mut Vec<Sector>) {
-    while sectors.last().is_some_and(|last| last.as_ref().is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0))) {
+    while sectors.last().is_some_and(|last| last.as_ref().is_none_or(|bytes| content_len(&bytes[..]) == 0)) {
         sectors.pop();
     }
 }
