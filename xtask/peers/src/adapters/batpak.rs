@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is set that a caller would not set: encryption, which events share a key, and durability.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use batpak_store::{
     Config, Coordinate, Durability as Promise, Encryption, EventId, EventKind, Granularity, Local, NewEvent, Query,
@@ -61,6 +61,18 @@ impl Batpak {
         let coordinate = at_hand.ok_or("the entity was not made ready")?;
         Ok(NewEvent::new(coordinate.clone(), self.kind, payload))
     }
+
+    /// Shows the payloads of a query's events.
+    fn show(&self, query: &Query, visit: Visit<'_>) -> Outcome<u64> {
+        let mut count = 0;
+        let ended = self.store.replay(query, |event| {
+            let Some(payload) = event.payload().open() else { return ControlFlow::Break(()) };
+            visit(payload);
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        if ended.is_break() { Err("a payload does not open".into()) } else { Ok(count) }
+    }
 }
 
 fn name(entity: u64) -> String {
@@ -98,11 +110,11 @@ impl EventLog for Batpak {
     }
 
     fn replay(&self, visit: Visit<'_>) -> Outcome<u64> {
-        show_all(self.store.read(&Query::all())?, visit)
+        self.show(&Query::all(), visit)
     }
 
     fn stream(&self, entity: u64, visit: Visit<'_>) -> Outcome<u64> {
-        show_all(self.store.stream(&name(entity), 0)?, visit)
+        self.show(&Query::all().entity(name(entity)), visit)
     }
 
     fn verify(&self) -> Outcome<u64> {
@@ -119,14 +131,4 @@ impl EventLog for Batpak {
     fn close(self: Box<Self>) -> Outcome {
         Ok(self.store.close()?)
     }
-}
-
-fn show_all(events: batpak_store::Events<'_>, visit: Visit<'_>) -> Outcome<u64> {
-    let mut count = 0;
-    for event in events {
-        let event = event?;
-        visit(event.payload.open().ok_or("a payload does not open")?);
-        count += 1;
-    }
-    Ok(count)
 }
