@@ -16,6 +16,7 @@ mod names;
 mod part;
 mod postings;
 mod sparse;
+mod stand;
 
 use std::{ops::Range, sync::Arc};
 
@@ -28,6 +29,7 @@ pub(crate) use ended::{Ended, Part, merge};
 pub(crate) use memory::{MemoryPart, Room};
 pub(crate) use part::{INDEX_DIR, MappedPart, PartHead, Shelf, Source};
 use part::{Key, is_time_ordered};
+pub(crate) use stand::Stand;
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,20 @@ use batpak_format::{EventHeader, EventId, Frame, FrameSeed, Header, SEAL_TAG_LEN
 use batpak_segment::SegmentReader;
 use bytes::Bytes;
 
-use crate::{Event, Events, Payload, Query, ReadError, Store, event::Stored, index::Address};
+use crate::{
+    Event, Events, Payload, Query, ReadError, Store,
+    event::Stored,
+    index::{Address, Stand},
+};
 
 /// Associated data up to this length needs no memory of its own.
 const AAD_PLACE_BYTES: usize = 256;
+
+/// What the processor asks the memory for at a time.
+const LINE_BYTES: usize = 64;
+
+/// What follows is read in one direction, which the processor sees by itself.
+const ASKED_FOR_BYTES: usize = 8 * LINE_BYTES;
 
 impl Store {
     /// Returns an event by its id, or none if it is not in the log. The store's own events can be had by their ids too.
@@ -19,14 +29,9 @@ impl Store {
     /// # Errors
     /// [`ReadError`]; a payload that cannot be had for want of its key is a value, not an error.
     pub fn get(&self, id: EventId) -> Result<Option<Event>, ReadError> {
-        match self.position_of(id)? {
-            Some(position) => match self.at(position)? {
-                // A reader may have seen frames of a write that failed and was taken back.
-                Some(event) if event.header.id != id => Err(ReadError::Misplaced { position }),
-                found => Ok(found),
-            },
-            None => Ok(None),
-        }
+        self.refuse_inside_gate()?;
+        self.refresh_keys()?;
+        self.find(id, |frame, bytes| self.event(frame, bytes, true))
     }
 
     /// Returns the event at a position, or none past the visible mark.
@@ -47,8 +52,8 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn header(&self, id: EventId) -> Result<Option<EventHeader>, ReadError> {
-        let Some(position) = self.position_of(id)? else { return Ok(None) };
-        self.look(position, |frame, _| Ok(frame.header().to_owned()))
+        self.refuse_inside_gate()?;
+        self.find(id, |frame, _| Ok(frame.header().to_owned()))
     }
 
     /// Says whether an event is in the log.
@@ -101,6 +106,23 @@ impl Store {
         Events::new(self, Query::all().entity(entity).include_system(true), from_revision)
     }
 
+    /// Lends the frame of an event as [`Store::look`] does: it is read once, and says itself whether it has the id.
+    fn find<R>(
+        &self,
+        id: EventId,
+        look: impl Fn(&Frame<'_>, &Bytes) -> Result<R, ReadError>,
+    ) -> Result<Option<R>, ReadError> {
+        let read = |stand: Stand| {
+            let is = |frame: &Frame<'_>| frame.header().id() == id;
+            self.look_at(stand, |frame, bytes| is(frame).then(|| look(frame, bytes)).transpose())
+        };
+        if let Some(found) = self.view().find(&id, read)? {
+            return Ok(Some(found));
+        }
+        self.refresh()?;
+        self.view().find(&id, read)
+    }
+
     /// Lends the frame at a position, checked, and the bytes that it is a part of; none past the visible mark.
     pub(crate) fn look<R>(
         &self,
@@ -108,19 +130,30 @@ impl Store {
         look: impl FnOnce(&Frame<'_>, &Bytes) -> Result<R, ReadError>,
     ) -> Result<Option<R>, ReadError> {
         self.refuse_inside_gate()?;
-        let Some(address) = self.view().address(position)? else { return Ok(None) };
+        let Some(stand) = self.view().stand(position)? else { return Ok(None) };
+        self.look_at(stand, look).map(Some)
+    }
+
+    #[inline]
+    fn look_at<R>(
+        &self,
+        Stand { position, address, len }: Stand,
+        look: impl FnOnce(&Frame<'_>, &Bytes) -> Result<R, ReadError>,
+    ) -> Result<R, ReadError> {
         let own = match self.unwritten(position, address) {
             Some(bytes) => bytes,
             None => {
                 let reader = self.segments.reader(address.segment, || self.active_segment())?;
+                let len = usize::try_from(len).ok();
                 if let Some(map) = reader.map() {
                     let bytes = from_offset(map, address.offset);
-                    return look(&self.decode(position, address, bytes)?, map).map(Some);
+                    ask_for(bytes, len);
+                    return look(&self.decode(position, address, bytes)?, map);
                 }
-                self.load_frame(address, &reader, self.expected(position, address)?)?
+                self.load_frame(address, &reader, len)?
             }
         };
-        look(&self.decode(position, address, &own)?, &own).map(Some)
+        look(&self.decode(position, address, &own)?, &own)
     }
 
     /// Bytes that begin with the frame at a position; none past the visible mark.
@@ -150,13 +183,6 @@ impl Store {
     ) -> Result<Bytes, ReadError> {
         let loaded = reader.load_at(address.offset, expected);
         loaded.map(Bytes::from).map_err(|source| self.segments.refused(address.segment, source))
-    }
-
-    /// The length of a frame as the place of the next one tells it.
-    fn expected(&self, position: u64, address: Address) -> Result<Option<usize>, ReadError> {
-        let next = self.view().address(position + 1)?.filter(|next| next.segment == address.segment);
-        let len = next.and_then(|next| next.offset.checked_sub(address.offset));
-        Ok(len.and_then(|len| usize::try_from(len).ok()))
     }
 
     /// Checks the frame at an address, and that it is the one of this position.
@@ -232,6 +258,13 @@ impl Store {
             },
         }
     }
+}
+
+/// Asks the memory for the lines that a frame of this length begins with, all at once: whoever decodes it learns from one line where the
+/// next one to look at is, and would wait for each.
+fn ask_for(bytes: &[u8], len: Option<usize>) {
+    let lines = bytes.get(..len.unwrap_or(0).min(ASKED_FOR_BYTES)).unwrap_or_default();
+    std::hint::black_box(lines.iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte));
 }
 
 /// The map from `offset` on, nothing beyond its end.

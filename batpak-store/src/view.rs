@@ -11,7 +11,7 @@ use batpak_keyset::KeyScope;
 use crate::{
     ReadError,
     holds::Holds,
-    index::{Address, Edges, Ended, Head, LogIndex, MemoryPart, Source, merge},
+    index::{Address, Edges, Ended, Head, LogIndex, MemoryPart, Source, Stand, merge},
     sync::{AtomicBool, AtomicU64, Ordering, RwLock, read},
 };
 
@@ -127,6 +127,35 @@ impl View {
             return Ok(None);
         }
         self.ask(|active| active.address(position), |ended| ended.address(position))
+    }
+
+    /// Where the event at a position stands, and how far.
+    pub(crate) fn stand(&self, position: u64) -> Result<Option<Stand>, ReadError> {
+        if position >= self.visible() {
+            return Ok(None);
+        }
+        self.ask(|active| active.stand(position), |ended| ended.stand(position))
+    }
+
+    /// Lends the visible events that may have an id to `read`, until it knows one.
+    pub(crate) fn find<R>(
+        &self,
+        id: &EventId,
+        read_at: impl Fn(Stand) -> Result<Option<R>, ReadError>,
+    ) -> Result<Option<R>, ReadError> {
+        let index = read(&self.index);
+        let placed = index.active.find(id);
+        let rest = placed.is_none().then(|| index.ended.clone());
+        drop(index);
+        let visible = self.visible();
+        match (placed, rest) {
+            (Some(stand), _) if stand.position < visible => {
+                // A reader may have seen frames of a write that failed and was taken back.
+                read_at(stand)?.ok_or(ReadError::Misplaced { position: stand.position }).map(Some)
+            }
+            (None, Some(rest)) => self.ask_ended(&rest, |ended| ended.find(id, visible, &read_at)),
+            _ => Ok(None),
+        }
     }
 
     pub(crate) fn position_at(&self, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {

@@ -24,7 +24,7 @@ pub(crate) struct Ended {
     store: StoreId,
     parts: Arc<Vec<Arc<Part>>>,
     /// The highest id here that is ordered by time: an id above it is none of these.
-    id_max: [u8; 16],
+    pub(super) id_max: [u8; 16],
 }
 
 impl Part {
@@ -65,7 +65,7 @@ impl Ended {
         Self { store, parts: Arc::default(), id_max: [0; 16] }
     }
 
-    fn key(&self, key: &[u8]) -> Key {
+    pub(super) fn key(&self, key: &[u8]) -> Key {
         Key::new(&self.store, key)
     }
 
@@ -137,7 +137,7 @@ impl Ended {
     }
 
     /// The part that holds a position.
-    fn part(&self, position: u64) -> Option<&Part> {
+    pub(super) fn part(&self, position: u64) -> Option<&Part> {
         let at = self.parts.partition_point(|part| part.next() <= position);
         self.parts.get(at).map(|part| &**part)
     }
@@ -147,7 +147,10 @@ impl Ended {
     }
 
     /// Asks the parts from the newest to the oldest until one answers.
-    fn newest<T>(&self, ask: impl Fn(&Part) -> Result<Option<T>, ReadError>) -> Result<Option<T>, ReadError> {
+    pub(super) fn newest<T>(
+        &self,
+        ask: impl Fn(&Part) -> Result<Option<T>, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
         for part in self.parts.iter().rev() {
             if let Some(found) = ask(part)? {
                 return Ok(Some(found));

@@ -129,6 +129,12 @@ impl MappedPart {
         Ok(None)
     }
 
+    /// The positions of the events here that may have an id: hardly ever one that does not.
+    pub(crate) fn positions_near(&self, key: Key, id: &EventId) -> Result<impl Iterator<Item = u64>, ReadError> {
+        let ids = if self.head.may_hold(id) { self.keyed(Section::Ids)? } else { None };
+        Ok(ids.into_iter().flat_map(move |ids| ids.values(key)).map(|place| self.global(place)))
+    }
+
     pub(crate) fn address(&self, position: u64) -> Result<Option<Address>, ReadError> {
         let Some(place) = self.place(position) else { return Ok(None) };
         Ok(Some(Address { segment: self.head.segment, offset: self.offset(place)? }))
