@@ -126,11 +126,16 @@ impl Beat {
     }
 }
 
+#[cfg(not(all(test, loom)))]
+fn cores() -> usize {
+    static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Does two pieces of work at the same time, where the machine has more than one core.
 #[cfg(not(all(test, loom)))]
 pub(crate) fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
-    static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    if *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)) == 1 {
+    if cores() == 1 {
         return (first(), second());
     }
     std::thread::scope(|scope| {
@@ -147,6 +152,67 @@ pub(crate) fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: i
 #[cfg(all(test, loom))]
 pub(crate) fn both<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) -> (A, B) {
     (first(), second())
+}
+
+/// Makes things one after the other on a thread of their own, where the machine has more than one core, ahead of the caller, who takes
+/// them in order until something comes of one. What was taken is given back, to be made anew; there are as many as `spares`.
+///
+/// Returns none only without spares.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn ahead<T: Send, R>(
+    spares: Vec<T>,
+    mut make: impl FnMut(T) -> T + Send,
+    mut take: impl FnMut(&mut T) -> Option<R>,
+) -> Option<R> {
+    if cores() == 1 {
+        return one_by_one(spares, make, take);
+    }
+    let (give, spare) = std::sync::mpsc::channel();
+    let (made, ready) = std::sync::mpsc::channel();
+    spares.into_iter().for_each(|spare| drop(give.send(spare)));
+    std::thread::scope(|scope| {
+        let maker = scope.spawn(move || {
+            while let Ok(spare) = spare.recv()
+                && made.send(make(spare)).is_ok()
+            {}
+        });
+        let mut came = None;
+        while came.is_none()
+            && let Ok(mut one) = ready.recv()
+        {
+            came = take(&mut one);
+            drop(give.send(one));
+        }
+        drop((give, ready));
+        match maker.join() {
+            Ok(()) => came,
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }
+    })
+}
+
+/// Makes and takes in turn: the two share nothing, so there is nothing to explore.
+#[cfg(all(test, loom))]
+pub(crate) fn ahead<T, R>(
+    spares: Vec<T>,
+    make: impl FnMut(T) -> T,
+    take: impl FnMut(&mut T) -> Option<R>,
+) -> Option<R> {
+    one_by_one(spares, make, take)
+}
+
+fn one_by_one<T, R>(
+    mut spares: Vec<T>,
+    mut make: impl FnMut(T) -> T,
+    mut take: impl FnMut(&mut T) -> Option<R>,
+) -> Option<R> {
+    let mut one = spares.pop()?;
+    loop {
+        one = make(one);
+        if let Some(came) = take(&mut one) {
+            return Some(came);
+        }
+    }
 }
 
 /// Takes a shared lock if nobody keeps it from being taken.

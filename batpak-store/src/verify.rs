@@ -2,22 +2,27 @@
 //! shredded on record, or is reported lost.
 //!
 //! Invariants: it trusts no index: it reads the segments in order. Without keys it shows as much as anyone can show who has only a
-//! copy of the log.
+//! copy of the log. Whatever is said of the log is said in its order, by one thread; another one reads and hashes ahead of it.
 
-use std::{collections::HashMap, ops::ControlFlow};
+mod piece;
+
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 use batpak_format::{
-    ChainHash, EventId, Frame, FrameError, Record, SEGMENT_HEADER_LEN, SegmentHeader, chain_hash, entity_root,
+    ChainHash, EventId, Frame, FrameError, FrameSeed, Record, SEGMENT_HEADER_LEN, SegmentHeader, StatementDigest,
+    chain_hash, entity_root,
 };
-use batpak_segment::{
-    Access, DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, ScanError, ScanItem, Scanner, read_footer, segment_path,
-};
+use batpak_segment::{Access, DiskFile, FIRST_SEGMENT, SEGMENTS_DIR, ScanError, read_footer, segment_path};
 use zeroize::Zeroizing;
 
-use crate::{Payload, ReadError, Store, ids_seen::IdsSeen, keys::Keys};
+use crate::{Payload, ReadError, Store, ids_seen::IdsSeen, keys::Keys, sync::ahead};
+use piece::{Piece, PieceEnd, Pieces};
 
 /// So many problems are listed; all are counted.
 const PROBLEMS_LISTED: usize = 1000;
+
+/// Pieces of a segment that are in memory at a time, at most: one is walked, the others were read or are.
+const PIECES: usize = 3;
 
 /// What a verification looks at.
 #[derive(Clone, Copy, Debug)]
@@ -209,38 +214,72 @@ impl Verifier<'_> {
             opened => opened.map_err(refused)?,
         };
         self.header(number, &*file).map_err(refused)?;
-        let mut scanner = Scanner::new(
-            std::sync::Arc::clone(&file),
-            self.store.info.store,
-            number,
-            SEGMENT_HEADER_LEN as u64,
-            u64::MAX,
-        )
-        .map_err(|why| scan_refused(why, &path))?;
-        let mut good = true;
-        while self.walk.position < visible && !self.walk.enough {
-            match scanner.next().map_err(|why| scan_refused(why, &path))? {
-                ScanItem::Frame { offset, frame } => self.frame(number, offset, &frame)?,
-                ScanItem::Bad { offset, error } if !is_footer(&*file, offset) => {
-                    self.problem(number, offset, ProblemKind::Frame(error));
-                    good = false;
-                    break;
-                }
-                _ => break,
-            }
-            if self.walk.position.is_multiple_of(1024) {
-                progress(self.walk.position);
-            }
-        }
-        let end = scanner.offset();
+        let good = self.frames(number, &file, visible, progress).map_err(|why| why.at(&path))?;
+        let end = self.walk.offset;
         self.report.bytes += end;
-        self.walk.offset = end;
         // A walk that reached its end may have left frames behind it that were appended meanwhile.
         if good && !self.walk.enough && self.walk.position < visible && number < self.store.active_segment() {
             self.footer(number, &*file, end).map_err(refused)?;
         }
         progress(self.walk.position);
         Ok(good && !self.walk.enough)
+    }
+
+    /// Walks the frames of a segment, each piece while the next one is read; false when something else stands there.
+    fn frames(
+        &mut self,
+        number: u64,
+        file: &Arc<dyn DiskFile>,
+        visible: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<bool, Refused> {
+        self.walk.offset = SEGMENT_HEADER_LEN as u64;
+        let frames = visible - self.walk.position;
+        // To open payloads is work enough for whoever walks.
+        let shares = !self.options.keys || !self.store.info.encrypted;
+        let mut pieces = Pieces::new(Arc::clone(file), self.store.info.store, number, frames, shares)?;
+        let mut walk = |piece: &mut Piece| match self.piece(number, piece, progress) {
+            Err(why) => Some(Err(why)),
+            Ok(()) if self.walk.enough => Some(Ok(true)),
+            Ok(()) => Some(self.end(number, file, piece.end.take()?)),
+        };
+        let mut first = pieces.next(Piece::default());
+        // What fits into one piece is walked when it was read.
+        if let Some(walked) = walk(&mut first) {
+            return walked;
+        }
+        let spares = (0..PIECES).map(|_| Piece::default()).collect();
+        ahead(spares, |spare| pieces.next(spare), walk).unwrap_or(Ok(true))
+    }
+
+    /// Says what the end of a segment's frames means for the walk.
+    fn end(&mut self, number: u64, file: &Arc<dyn DiskFile>, end: PieceEnd) -> Result<bool, Refused> {
+        match end {
+            PieceEnd::Bad { offset, error } if !is_footer(&**file, offset) => {
+                self.problem(number, offset, ProblemKind::Frame(error));
+                Ok(false)
+            }
+            PieceEnd::Refused(why) => Err(why.into()),
+            PieceEnd::Whole | PieceEnd::Bad { .. } => Ok(true),
+        }
+    }
+
+    fn piece(&mut self, number: u64, piece: &Piece, progress: &mut dyn FnMut(u64)) -> Result<(), Refused> {
+        for (offset, bytes, digest) in piece.frames() {
+            if self.walk.enough {
+                break;
+            }
+            let seed = FrameSeed { store: self.store.info.store, segment: number, offset };
+            // It was checked when it was read: only a memory that does not keep what it is given is told here.
+            let frame =
+                Frame::decode(bytes, &seed).map_err(|_| ScanError::Io(std::io::ErrorKind::InvalidData.into()))?;
+            self.frame(number, offset, &frame, digest)?;
+            self.walk.offset = offset + frame.len() as u64;
+            if self.walk.position.is_multiple_of(1024) {
+                progress(self.walk.position);
+            }
+        }
+        Ok(())
     }
 
     fn header(&mut self, number: u64, file: &dyn DiskFile) -> std::io::Result<()> {
@@ -272,7 +311,13 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn frame(&mut self, segment: u64, offset: u64, frame: &Frame<'_>) -> Result<(), ReadError> {
+    fn frame(
+        &mut self,
+        segment: u64,
+        offset: u64,
+        frame: &Frame<'_>,
+        digest: Option<StatementDigest>,
+    ) -> Result<(), ReadError> {
         let header = frame.header();
         let expected = self.walk.position;
         if header.position() != expected {
@@ -293,7 +338,8 @@ impl Verifier<'_> {
             let kind = ProblemKind::Revision { expected: revision, found: header.revision() };
             self.problem(segment, offset, kind);
         }
-        let chain = chain_hash(&previous, &frame.digest(), header.position(), header.revision(), header.time());
+        let digest = digest.unwrap_or_else(|| frame.digest());
+        let chain = chain_hash(&previous, &digest, header.position(), header.revision(), header.time());
         if chain != header.chain_hash() {
             self.problem(segment, offset, ProblemKind::Chain);
         }
@@ -362,10 +408,31 @@ fn is_footer(file: &dyn DiskFile, offset: u64) -> bool {
     matches!(read_footer(file), Ok(Some(footer)) if footer.summary.log_len == offset)
 }
 
-fn scan_refused(why: ScanError, path: &std::path::Path) -> ReadError {
-    let source = match why {
-        ScanError::Io(source) => source,
-        _ => std::io::ErrorKind::InvalidData.into(),
-    };
-    ReadError::Disk { path: path.to_owned(), source }
+/// Why a segment could not be walked.
+enum Refused {
+    Scan(ScanError),
+    Read(ReadError),
+}
+
+impl Refused {
+    fn at(self, path: &std::path::Path) -> ReadError {
+        let source = match self {
+            Self::Read(why) => return why,
+            Self::Scan(ScanError::Io(source)) => source,
+            Self::Scan(_) => std::io::ErrorKind::InvalidData.into(),
+        };
+        ReadError::Disk { path: path.to_owned(), source }
+    }
+}
+
+impl From<ScanError> for Refused {
+    fn from(why: ScanError) -> Self {
+        Self::Scan(why)
+    }
+}
+
+impl From<ReadError> for Refused {
+    fn from(why: ReadError) -> Self {
+        Self::Read(why)
+    }
 }
