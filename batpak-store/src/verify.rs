@@ -177,7 +177,7 @@ impl Store {
         while verifier.walk.position < visible && verifier.segment(segment, visible, progress)? {
             segment += 1;
         }
-        verifier.finish(segment.saturating_sub(1), visible);
+        verifier.finish(visible);
         Ok(verifier.report)
     }
 }
@@ -186,6 +186,7 @@ impl Store {
 #[derive(Debug, Default)]
 struct Walk {
     position: u64,
+    segment: u64,
     offset: u64,
     chain: Option<ChainHash>,
     heads: HashMap<Box<str>, (u64, ChainHash)>,
@@ -213,6 +214,7 @@ impl Verifier<'_> {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             opened => opened.map_err(refused)?,
         };
+        self.walk.segment = number;
         self.header(number, &*file).map_err(refused)?;
         let good = self.frames(number, &file, visible, progress).map_err(|why| why.at(&path))?;
         let end = self.walk.offset;
@@ -387,11 +389,11 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, segment: u64, visible: u64) {
+    fn finish(&mut self, visible: u64) {
         self.report.chain_hash = self.walk.chain;
         let found = self.walk.position;
         if found < visible && !self.walk.enough {
-            self.problem(segment, self.walk.offset, ProblemKind::End { expected: visible, found });
+            self.problem(self.walk.segment, self.walk.offset, ProblemKind::End { expected: visible, found });
         }
     }
 
