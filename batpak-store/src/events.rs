@@ -1,10 +1,12 @@
 //! Which events a query asks for, one after the other, each as a value of its own.
 //!
-//! Invariant: one entity's events are found through the index: no others are read.
+//! Invariants: one entity's events are found through the index: no others are read. All others that go forwards are found by where the
+//! one before ends, and the index is asked once a rolled segment. What is read, and what is refused, is what a get reads and refuses.
 
-use batpak_format::Header;
+use batpak_format::{Frame, Header};
+use bytes::Bytes;
 
-use crate::{Event, Query, ReadError, Store};
+use crate::{Event, Query, ReadError, Store, index::Address};
 
 /// The positions that a query leads to, in its order, whatever stands there.
 #[derive(Debug)]
@@ -64,23 +66,58 @@ pub struct Events<'a> {
     store: &'a Store,
     walk: Walk,
     failed: bool,
+    /// Where the event that comes next stands, if it does behind the last one.
+    behind: Option<Behind>,
     /// The position looked at last.
     pub(crate) looked: u64,
+}
+
+/// A place in the map of a rolled segment.
+#[derive(Debug)]
+struct Behind {
+    map: Bytes,
+    address: Address,
+    position: u64,
+}
+
+impl Behind {
+    /// The bytes from there on; none at the end of the segment, and for another position.
+    fn bytes(&self, position: u64) -> Option<&[u8]> {
+        let offset = usize::try_from(self.address.offset).ok()?;
+        self.map.get(offset..).filter(|bytes| self.position == position && !bytes.is_empty())
+    }
 }
 
 impl<'a> Events<'a> {
     pub(crate) fn new(store: &'a Store, query: Query, from_revision: u64) -> Result<Self, ReadError> {
         let walk = Walk::new(store, query, from_revision)?;
-        Ok(Self { store, walk, failed: false, looked: 0 })
+        Ok(Self { store, walk, failed: false, behind: None, looked: 0 })
     }
 
     fn load(&mut self, position: u64) -> Result<Option<Event>, ReadError> {
         let (store, walk) = (self.store, &mut self.walk);
-        let found = store.look(position, |frame, bytes| {
+        store.refuse_inside_gate()?;
+        let mut take = |frame: &Frame<'_>, bytes: &Bytes| {
             let takes = walk.takes(frame.header());
             takes.then(|| store.event(frame, bytes, !walk.query.headers_only)).transpose()
-        })?;
-        Ok(found.flatten())
+        };
+        if let Some(behind) = &mut self.behind
+            && let Some(bytes) = behind.bytes(position)
+        {
+            let frame = store.decode(position, behind.address, bytes)?;
+            let taken = take(&frame, &behind.map)?;
+            let len = frame.len() as u64;
+            behind.address.offset += len;
+            behind.position += 1;
+            return Ok(taken);
+        }
+        let Some(stand) = store.view().stand(position)? else { return Ok(None) };
+        let (taken, len) = store.look_at(stand, |frame, bytes| Ok((take(frame, bytes)?, frame.len())))?;
+        let one_by_one = self.walk.query.entity.is_none() && !self.walk.query.reverse;
+        let map = if one_by_one { store.map_of(stand)? } else { None };
+        let address = Address { offset: stand.address.offset + len as u64, ..stand.address };
+        self.behind = map.map(|map| Behind { map, address, position: position + 1 });
+        Ok(taken)
     }
 }
 

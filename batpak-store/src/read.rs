@@ -134,8 +134,9 @@ impl Store {
         self.look_at(stand, look).map(Some)
     }
 
+    /// Lends the frame that stands at a place.
     #[inline]
-    fn look_at<R>(
+    pub(crate) fn look_at<R>(
         &self,
         Stand { position, address, len }: Stand,
         look: impl FnOnce(&Frame<'_>, &Bytes) -> Result<R, ReadError>,
@@ -154,6 +155,15 @@ impl Store {
             }
         };
         look(&self.decode(position, address, &own)?, &own)
+    }
+
+    /// The map of the segment that an event stands in, when it is rolled.
+    pub(crate) fn map_of(&self, stand: Stand) -> Result<Option<Bytes>, ReadError> {
+        if stand.position >= self.written_mark() {
+            return Ok(None);
+        }
+        let reader = self.segments.reader(stand.address.segment, || self.active_segment())?;
+        Ok(reader.map().cloned())
     }
 
     /// Bytes that begin with the frame at a position; none past the visible mark.

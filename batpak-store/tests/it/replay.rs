@@ -58,6 +58,12 @@ fn same(store: &Store, query: &Query) -> usize {
     let (events, _) = shown(store, query).unwrap();
     let expected = read(store, query);
     assert_eq!(events, expected, "{query:?}");
+    for event in &expected {
+        let got = store.at(event.header.position).unwrap().unwrap();
+        assert_eq!(event.header, got.header);
+        assert!(event.payload == got.payload || event.payload == Payload::Unread, "{query:?}");
+        assert_eq!(store.get(event.header.id).unwrap(), Some(got));
+    }
     let hashes = |events: &[Event]| events.iter().map(Event::event_hash).collect::<Vec<_>>();
     assert_eq!(hashes(&events), hashes(&expected), "{query:?}");
     events.len()
@@ -185,6 +191,11 @@ fn damaged_frame_ends_a_replay_at_its_position() {
             let (_, why) = shown(&store, &Query::all().reverse()).unwrap_err();
             assert!(matches!(why, ReadError::Damaged { position: at, .. } if at == position), "{why:?}");
             assert!(matches!(store.at(position), Err(ReadError::Damaged { .. })));
+            let mut read = store.read(&Query::all()).unwrap();
+            assert!(read.by_ref().take(before.len()).map(Result::unwrap).eq(before));
+            let why = read.next().unwrap().unwrap_err();
+            assert!(matches!(why, ReadError::Damaged { position: at, .. } if at == position), "{why:?}");
+            assert!(read.next().is_none(), "a read ends with its first error");
             assert_eq!(shown(&store, &Query::all().from(position + 1)).unwrap().0.len() as u64, 67 - position);
         }
     }
