@@ -14,6 +14,7 @@ on_both_disks!(
     claimed_length_beyond_the_file_is_refused,
     map_outlives_what_opened_it,
     resync_finds_the_next_valid_frame,
+    resync_costs_the_length_of_what_it_checks,
     resync_finds_a_hollow_frame,
 );
 
@@ -126,16 +127,24 @@ fn resync_finds_the_next_valid_frame(place: &Place) {
     let last = log.written.last().unwrap();
     assert_eq!(open().resync(last.offset + 1, &mut budget).unwrap(), None);
     assert_eq!(open().resync(u64::MAX, &mut budget).unwrap(), None);
-    // The frame of two million bytes alone costs more than this.
-    let mut small = ResyncBudget::for_bytes(0);
-    let mut spent = Ok(None);
-    for _ in 0..100 {
-        spent = open().resync(log.written[10].offset, &mut small);
-        if spent.is_err() {
-            break;
-        }
+}
+
+fn resync_costs_the_length_of_what_it_checks(place: &Place) {
+    let log = log(place);
+    let large = log.written[10];
+    let open = |limit| {
+        let file = place.disk.open(&segment_path(&place.dir, 1), Access::Read).unwrap();
+        Scanner::new(file, store(), 1, HEADER, limit).unwrap()
+    };
+    // 16 MiB, of which the frame of two million bytes takes its length each time.
+    let mut budget = ResyncBudget::for_bytes(0);
+    for _ in 0..(16 << 20) / large.len {
+        assert_eq!(open(u64::MAX).resync(large.offset, &mut budget).unwrap(), Some(large.offset));
     }
+    let spent = open(u64::MAX).resync(large.offset, &mut budget);
     assert!(matches!(spent, Err(ScanError::BudgetExhausted)), "{spent:?}");
+    // One that the limit cuts is no candidate, and costs nothing.
+    assert_eq!(open(large.offset + large.len - 1).resync(large.offset, &mut budget).unwrap(), None);
 }
 
 fn resync_finds_a_hollow_frame(place: &Place) {
