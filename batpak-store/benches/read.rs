@@ -1,4 +1,4 @@
-//! Reads of a log whose pages are warm: get by id, replay, one entity's stream, verification.
+//! Reads of a log whose pages are warm: get by id, replay, one entity's stream, the events of a rare tag, verification.
 //!
 //! `cargo bench -p batpak-store --bench read`; the number of events is set by `BATPAK_BENCH_READS`, 100,000 if it is not. The stores stand
 //! on the real disk, in the system's directory for temporary files.
@@ -17,6 +17,9 @@ const ENTITIES: u64 = 16;
 const SIZES: [usize; 2] = [256, 4 << 10];
 /// A stride that no number of events here is a multiple of: every id, in no order.
 const STRIDE: usize = 7_919;
+
+/// One event of so many has a tag.
+const RARE: u64 = 1000;
 
 struct Filled {
     store: Store,
@@ -39,7 +42,8 @@ fn filled(seal: &str, size: usize) -> Filled {
         (0..ENTITIES).map(|entity| Coordinate::new(&format!("entity-{entity:06}"), "scope-0000001").unwrap()).collect();
     let append = |n: u64| {
         let coordinate = coordinates[(n % ENTITIES) as usize].clone();
-        store.append(&NewEvent::new(coordinate, kind, &payload)).unwrap().id
+        let event = NewEvent::new(coordinate, kind, &payload);
+        store.append(&if n.is_multiple_of(RARE) { event.tag("rare") } else { event }).unwrap().id
     };
     let ids = (0..events()).map(append).collect();
     store.close().unwrap();
@@ -88,6 +92,11 @@ fn in_order(c: &mut Criterion, seal: &str, size: usize, Filled { store, ids, .. 
     group.throughput(Throughput::Elements(of_one));
     group.bench_function("stream", |b| {
         b.iter(|| assert_eq!(counted(store.stream("entity-000003", 0).unwrap()), of_one));
+    });
+    let rare = all.div_ceil(RARE);
+    group.throughput(Throughput::Elements(rare));
+    group.bench_function("by a rare tag", |b| {
+        b.iter(|| assert_eq!(counted(store.read(&Query::all().tag("rare")).unwrap()), rare));
     });
     group.finish();
 }

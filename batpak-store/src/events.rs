@@ -1,12 +1,12 @@
 //! Which events a query asks for, one after the other, each as a value of its own.
 //!
-//! Invariants: one entity's events are found through the index: no others are read. All others that go forwards are found by where the
-//! one before ends, and the index is asked once a rolled segment. What is read, and what is refused, is what a get reads and refuses.
+//! Invariants: one entity's events are found through the index: no others are read. So are those of a scope, a kind or a tag that
+//! few events have. All others that go forwards are found by where the one before ends, and the index is asked once a rolled segment. What is read, and what is refused, is what a get reads and refuses.
 
 use batpak_format::{Frame, Header};
 use bytes::Bytes;
 
-use crate::{Event, Query, ReadError, Store, index::Address};
+use crate::{Event, Query, ReadError, Store, index::Address, picks::Picks};
 
 /// The positions that a query leads to, in its order, whatever stands there.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Walk {
     pub(crate) end: u64,
     /// How many events may still be returned.
     pub(crate) left: u64,
+    /// Those of the positions that the index picks; none when each is looked at.
+    pub(crate) picks: Option<Picks>,
 }
 
 impl Walk {
@@ -31,12 +33,28 @@ impl Walk {
             None => (query.from, to),
         };
         let left = query.limit.unwrap_or(u64::MAX);
-        Ok(Self { query, next, end, left })
+        let mut range = next..end;
+        let picks = Picks::of(store.view(), &query, &mut range)?;
+        Ok(Self { query, next: range.start, end: range.end, left, picks })
+    }
+
+    /// Whether it goes from event to event otherwise than they stand.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.query.entity.is_some() || self.query.reverse || self.picks.is_some()
     }
 
     /// The next place to look at, as a position.
     pub(crate) fn step(&mut self, store: &Store) -> Result<Option<u64>, ReadError> {
-        if self.next >= self.end || self.left == 0 {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        if let Some(picks) = &mut self.picks {
+            let mut range = self.next..self.end;
+            let at = picks.step(store.view(), &mut range, self.query.reverse);
+            (self.next, self.end) = (range.start, range.end);
+            return at;
+        }
+        if self.next >= self.end {
             return Ok(None);
         }
         let at = if self.query.reverse {
@@ -113,8 +131,7 @@ impl<'a> Events<'a> {
         }
         let Some(stand) = store.view().stand(position)? else { return Ok(None) };
         let (taken, len) = store.look_at(stand, |frame, bytes| Ok((take(frame, bytes)?, frame.len())))?;
-        let one_by_one = self.walk.query.entity.is_none() && !self.walk.query.reverse;
-        let map = if one_by_one { store.map_of(stand)? } else { None };
+        let map = if self.walk.is_scattered() { None } else { store.map_of(stand)? };
         let address = Address { offset: stand.address.offset + len as u64, ..stand.address };
         self.behind = map.map(|map| Behind { map, address, position: position + 1 });
         Ok(taken)

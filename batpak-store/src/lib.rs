@@ -146,6 +146,7 @@ mod misordered;
 mod models;
 mod open;
 mod pending;
+mod picks;
 mod pipeline;
 mod plan;
 mod query;

@@ -1,6 +1,7 @@
 //! Which events a read returns.
 //!
-//! Invariant: a query looks at what stands in clear; it opens no payload to decide.
+//! Invariant: a query looks at what stands in clear; it opens no payload to decide. An entity, or a scope, kinds or tags that few events
+//! have, are found through the index.
 
 use batpak_format::{EventKind, Header, Timestamp};
 

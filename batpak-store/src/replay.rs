@@ -45,7 +45,7 @@ impl Store {
         let _reading = self.keys().filter(|_| !query.headers_only).map(Keys::read_on);
         let walk = Walk::new(self, query.clone(), 0)?;
         let mut replay = Replay { store: self, walk, opened: Zeroizing::default(), piece: Vec::new() };
-        if query.entity.is_some() || query.reverse { replay.scattered(&mut visit) } else { replay.in_order(&mut visit) }
+        if replay.walk.is_scattered() { replay.scattered(&mut visit) } else { replay.in_order(&mut visit) }
     }
 
     /// Splits a query into at most so many that together ask for the same events, in order: each for a range of positions of about the
@@ -105,7 +105,9 @@ impl Replay<'_> {
             }
             next = position + 1;
         }
-        Ok(ControlFlow::Continue(next))
+        // Whether or not an event was asked for, all up to here were looked at.
+        let ended = self.walk.left > 0 && self.walk.picks.is_some() && !self.walk.query.reverse;
+        Ok(ControlFlow::Continue(if ended { self.walk.end } else { next }))
     }
 
     /// Goes through the log as it stands, from segment to segment.

@@ -3,13 +3,14 @@
 //! Invariants: no read goes past the visible mark. Below it everything is with the operating system, or, for deferred appends, in
 //! the write buffer. The lock around the index is not held while an index file is read.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use batpak_format::{EventId, KeyId};
 use batpak_keyset::KeyScope;
 
 use crate::{
     ReadError,
+    condition::QueryItem,
     holds::Holds,
     index::{Address, Edges, Ended, Head, LogIndex, MemoryPart, Source, Stand, merge},
     sync::{AtomicBool, AtomicU64, Ordering, RwLock, read},
@@ -196,6 +197,16 @@ impl View {
     /// The positions of the events of a correlation, in order.
     pub(crate) fn correlated(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
         self.visible_of(|active| active.correlated(id), |ended| ended.correlated(id))
+    }
+
+    /// The positions of a window, in order, at which an event may match: those of one dimension that the item names.
+    pub(crate) fn matching(&self, item: &QueryItem, window: Range<u64>) -> Result<Vec<u64>, ReadError> {
+        let index = read(&self.index);
+        let (rest, newest) = (index.ended.clone(), index.active.matching(item, &window));
+        drop(index);
+        let mut positions = self.ask_ended(&rest, |ended| ended.matching(item, &window))?;
+        positions.extend(newest);
+        Ok(positions)
     }
 
     fn visible_of(

@@ -305,6 +305,19 @@ impl Ended {
         })
     }
 
+    /// The positions of a window, in order, at which an event may match.
+    pub(crate) fn matching(&self, item: &QueryItem, window: &Range<u64>) -> Result<Vec<u64>, ReadError> {
+        let from = self.parts.partition_point(|part| part.next() <= window.start);
+        let mut positions = Vec::new();
+        for part in self.parts.iter().skip(from).take_while(|part| part.first() < window.end) {
+            positions.append(&mut match &**part {
+                Part::Memory(part) => part.matching(item, window),
+                Part::Mapped(part) => part.matching(item, window)?,
+            });
+        }
+        Ok(positions)
+    }
+
     pub(crate) fn new_entities(&self) -> u64 {
         let new = |part: &Arc<Part>| match &**part {
             Part::Memory(part) => part.new_entities(),

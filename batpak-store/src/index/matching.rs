@@ -4,6 +4,8 @@
 //! seen: one step where a single dimension is named, else as many as events of those lists stand between the two. The dimension is chosen
 //! by kind and not by length: tags, else entities, scopes, kinds.
 
+use std::ops::Range;
+
 use batpak_format::EventKind;
 
 use super::memory::MemoryPart;
@@ -26,6 +28,21 @@ impl MemoryPart {
         let newest = |mut list: Newest<'_>| list.find(|at| *at < from || self.fits(&wanted, *at));
         let found = lists.into_iter().filter_map(newest).max()?;
         (found >= from).then_some(self.first() + u64::from(found))
+    }
+
+    /// Returns the positions of a window, in order, at which an event may match: those of one dimension.
+    pub(crate) fn matching(&self, item: &QueryItem, window: &Range<u64>) -> Vec<u64> {
+        let Some(wanted) = self.wanted(item) else { return Vec::new() };
+        let from = window.start.saturating_sub(self.first());
+        let end = window.end.saturating_sub(self.first());
+        let within = |list: Newest<'_>| {
+            let behind = list.skip_while(move |at| u64::from(*at) >= end);
+            behind.take_while(move |at| u64::from(*at) >= from).collect::<Vec<u32>>()
+        };
+        let mut places: Vec<u32> = self.lists(&wanted).into_iter().flat_map(within).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| self.first() + u64::from(place)).collect()
     }
 
     /// None when a name is named that no event has.

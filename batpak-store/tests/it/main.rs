@@ -40,6 +40,7 @@ mod mismatches;
 mod model;
 mod old_copies;
 mod page_cache;
+mod picks;
 mod plans;
 mod processes;
 mod provider_cuts;

@@ -7,6 +7,8 @@
 //! Invariant: no number is found that was not put; bytes that are none of [`put`]'s end a list early and never panic. A lookup decodes
 //! at most one block of 128.
 
+use std::ops::Range;
+
 const BLOCK: usize = 128;
 const SKIP_BYTES: usize = 8;
 
@@ -148,6 +150,13 @@ impl<'a> List<'a> {
         low * BLOCK + self.block(low).take_while(|value| *value < bound).count()
     }
 
+    /// The numbers of a range; blocks before it are not decoded.
+    pub(super) fn within(self, range: Range<u32>) -> impl Iterator<Item = u32> + 'a {
+        let from = self.below(range.start);
+        let blocks = (from / BLOCK..self.blocks()).flat_map(move |block| self.block(block));
+        blocks.skip(from % BLOCK).take_while(move |value| *value < range.end)
+    }
+
     pub(super) fn iter(self) -> impl Iterator<Item = u32> + 'a {
         (0..self.blocks()).flat_map(move |block| self.block(block))
     }
@@ -215,6 +224,10 @@ mod tests {
             prop_assert_eq!(&reversed, &values);
             for at in 0..values.len() + 1 {
                 prop_assert_eq!(list.get(at), values.get(at).copied());
+            }
+            for (from, to) in probes.iter().zip(probes.iter().rev()) {
+                let within = values.iter().copied().filter(|value| (*from..*to).contains(value));
+                prop_assert_eq!(list.within(*from..*to).collect::<Vec<_>>(), within.collect::<Vec<_>>());
             }
             for bound in probes.into_iter().chain(values.iter().flat_map(|value| [*value, value + 1])) {
                 prop_assert_eq!(list.below(bound), values.partition_point(|value| *value < bound));

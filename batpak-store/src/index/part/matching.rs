@@ -3,6 +3,8 @@
 //! Invariant: exact, and the same as in memory: lists of one dimension are walked from the newest event back; what else is asked for is
 //! read from the event itself.
 
+use std::ops::Range;
+
 use batpak_format::{EventKind, Header};
 
 use super::{MappedPart, Section, keyed::Key, list::List};
@@ -19,6 +21,19 @@ impl MappedPart {
             newest = newest.max(found);
         }
         Ok(newest)
+    }
+
+    /// Returns the positions of a window, in order, at which an event may match: those of one dimension.
+    pub(crate) fn matching(&self, item: &QueryItem, window: &Range<u64>) -> Result<Vec<u64>, ReadError> {
+        let place = |position: u64| {
+            u32::try_from(position.saturating_sub(self.head.first).min(self.head.count)).unwrap_or(u32::MAX)
+        };
+        let range = place(window.start)..place(window.end);
+        let Some(lists) = self.lists(item)? else { return Ok(range.map(|place| self.global(place)).collect()) };
+        let mut places: Vec<u32> = lists.into_iter().flat_map(|list| list.within(range.clone())).collect();
+        places.sort_unstable();
+        places.dedup();
+        Ok(places.into_iter().map(|place| self.global(place)).collect())
     }
 
     fn key(&self, key: &[u8]) -> Key {
