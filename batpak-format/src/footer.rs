@@ -26,8 +26,17 @@ const _: () = assert!(FOOTER_TRAILER_LEN == 32 && FOOTER_ROW_LEN == 20);
 /// Makes a footer.
 #[derive(Debug, Default)]
 pub struct FooterBuilder {
-    rows: Vec<FooterRow>,
+    stream: FooterStream,
     bytes: Vec<u8>,
+}
+
+/// Makes a footer whose sections its caller writes elsewhere, one behind the other, and which need not be in memory.
+#[derive(Debug, Default)]
+pub struct FooterStream {
+    rows: Vec<FooterRow>,
+    /// The check of the last section so far.
+    check: crc32fast::Hasher,
+    len: u32,
 }
 
 /// One row of the section table: what a section holds, and where.
@@ -76,12 +85,8 @@ impl FooterBuilder {
     }
 
     fn add(mut self, tag: u16, version: u16, flags: u32, bytes: &[u8]) -> Self {
-        assert!(self.rows.len() < FOOTER_SECTIONS_MAX, "a footer has at most {FOOTER_SECTIONS_MAX} sections");
-        assert!(self.rows.iter().all(|row| row.tag != tag), "each section stands once");
-        let bound = |len: usize| u32::try_from(len).expect("the sections of a footer are below 4 GiB");
-        let (offset, len) = (bound(self.bytes.len()), bound(bytes.len()));
-        bound(self.bytes.len() + bytes.len());
-        self.rows.push(FooterRow { tag, version, flags, offset, len, check: crc32fast::hash(bytes) });
+        self.stream.begin(tag, version, flags);
+        self.stream.feed(bytes);
         self.bytes.extend_from_slice(bytes);
         self
     }
@@ -92,28 +97,80 @@ impl FooterBuilder {
     /// When the footer passes 4 GiB.
     #[must_use]
     pub fn finish(self, log_len: u64) -> Vec<u8> {
-        let table_len = self.rows.len() * FOOTER_ROW_LEN;
-        let footer_len = self.bytes.len() + table_len + FOOTER_TRAILER_LEN;
-        let footer_len = u32::try_from(footer_len).expect("a footer is below 4 GiB");
         let mut out = self.bytes;
-        let mut covered = Vec::with_capacity(table_len + FOOTER_TRAILER_LEN);
-        for row in &self.rows {
-            put_u16(&mut covered, row.tag);
-            put_u16(&mut covered, row.version);
-            put_u32(&mut covered, row.flags);
-            put_u32(&mut covered, row.offset);
-            put_u32(&mut covered, row.len);
-            put_u32(&mut covered, row.check);
+        out.extend_from_slice(&self.stream.finish(log_len));
+        out
+    }
+}
+
+impl FooterStream {
+    /// Makes an empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a section that may be skipped by who does not know it; the one before ends.
+    ///
+    /// # Panics
+    /// When a tag is added twice, or more than [`FOOTER_SECTIONS_MAX`] are.
+    pub fn section(&mut self, tag: u16, version: u16) {
+        self.begin(tag, version, 0);
+    }
+
+    fn begin(&mut self, tag: u16, version: u16, flags: u32) {
+        assert!(self.rows.len() < FOOTER_SECTIONS_MAX, "a footer has at most {FOOTER_SECTIONS_MAX} sections");
+        assert!(self.rows.iter().all(|row| row.tag != tag), "each section stands once");
+        self.end();
+        self.rows.push(FooterRow { tag, version, flags, offset: self.len, len: 0, check: 0 });
+    }
+
+    /// Takes the next bytes of the section that was begun last.
+    ///
+    /// # Panics
+    /// When the sections pass 4 GiB, or none was begun.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let row = self.rows.last_mut().expect("bytes belong to a section");
+        let end = u32::try_from(bytes.len()).ok().and_then(|len| self.len.checked_add(len));
+        self.len = end.expect("the sections of a footer are below 4 GiB");
+        row.len = self.len - row.offset;
+        self.check.update(bytes);
+    }
+
+    fn end(&mut self) {
+        let check = std::mem::take(&mut self.check).finalize();
+        if let Some(row) = self.rows.last_mut() {
+            row.check = check;
         }
-        put_u32(&mut covered, footer_len);
-        put_u32(&mut covered, self.rows.len() as u32);
-        put_u64(&mut covered, log_len);
+    }
+
+    /// Ends the footer of a segment whose frames end at `log_len`: what stands behind the sections.
+    ///
+    /// # Panics
+    /// When the footer passes 4 GiB.
+    #[must_use]
+    pub fn finish(mut self, log_len: u64) -> Vec<u8> {
+        self.end();
+        let table_len = self.rows.len() * FOOTER_ROW_LEN;
+        let footer_len = self.len as usize + table_len + FOOTER_TRAILER_LEN;
+        let footer_len = u32::try_from(footer_len).expect("a footer is below 4 GiB");
+        let mut out = Vec::with_capacity(table_len + FOOTER_TRAILER_LEN);
+        for row in &self.rows {
+            put_u16(&mut out, row.tag);
+            put_u16(&mut out, row.version);
+            put_u32(&mut out, row.flags);
+            put_u32(&mut out, row.offset);
+            put_u32(&mut out, row.len);
+            put_u32(&mut out, row.check);
+        }
+        put_u32(&mut out, footer_len);
+        put_u32(&mut out, self.rows.len() as u32);
+        put_u64(&mut out, log_len);
         let mut tail = Vec::with_capacity(12);
         put_u16(&mut tail, FOOTER_VERSION);
         put_u16(&mut tail, 0);
         put_bytes(&mut tail, &FOOTER_MAGIC);
-        let check = table_check(&covered, &tail);
-        put_bytes(&mut out, &covered);
+        let check = table_check(&out, &tail);
         put_u32(&mut out, check);
         put_bytes(&mut out, &tail);
         out

@@ -96,7 +96,7 @@ pub use error::{
 pub use event::EventHeader;
 pub use footer::{
     FOOTER_MAGIC, FOOTER_ROW_LEN, FOOTER_SECTIONS_MAX, FOOTER_TRAILER_LEN, FOOTER_VERSION, Footer, FooterBuilder,
-    FooterRow, FooterTable, SECTION_REQUIRED, SECTION_SUMMARY, Section,
+    FooterRow, FooterStream, FooterTable, SECTION_REQUIRED, SECTION_SUMMARY, Section,
 };
 pub use frame::{Frame, FrameLen};
 pub use frame_buf::{FrameBuf, FrameFacts, HashedFrame, hollow};

@@ -53,8 +53,8 @@ pub use memory::{DiskCall, DiskOp, MemoryDisk};
 pub use name::{FIRST_SEGMENT, SEGMENTS_DIR, parse_segment_name, segment_file_name, segment_path};
 pub use reader::{OwnedFrame, SegmentReader};
 pub use recovery::{
-    Known, LogVisitor, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, Torn, TornReason, make_durable, recover,
-    recover_from,
+    Known, KnownSegment, LogVisitor, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, Torn, TornReason, Unopened,
+    make_durable, recover, recover_from,
 };
 pub use scan::{ResyncBudget, ScanItem, Scanner};
 pub use tail::{Place, Tail};

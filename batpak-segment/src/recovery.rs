@@ -18,6 +18,7 @@ mod evidence;
 mod listing;
 mod marks;
 mod scan_segment;
+mod unopened;
 mod walk;
 
 /// Who opens the log.
@@ -59,10 +60,50 @@ pub struct Known {
     pub chain_hash: ChainHash,
 }
 
+/// A rolled segment as its header and its footer state it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "who knows a segment knows all that a recovery asks of it")]
+pub struct KnownSegment {
+    /// Its header.
+    pub header: SegmentHeader,
+    /// The summary of its footer.
+    pub footer: SegmentSummary,
+    /// The end of the footer, in bytes from the start of the file.
+    pub footer_end: u64,
+}
+
+/// Which segments may be known without being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is where a log goes on, and no more")]
+pub struct Unopened {
+    /// The number of the segment that comes next.
+    pub segment: u64,
+    /// The position of its first event.
+    pub first_position: u64,
+    /// The number of the first segment that must be opened; those before it are in the directory.
+    pub limit: u64,
+}
+
 /// What a recovery shows the log to.
 pub trait LogVisitor {
     /// Why a visit fails.
     type Error;
+
+    /// Offers segments that need not be opened, since the visitor knows them whole from the next one on, in order; none by default.
+    ///
+    /// It is asked again with a lower limit when they do not lead to the header of the segment behind them.
+    fn offer(&mut self, unopened: Unopened) -> Vec<KnownSegment> {
+        let _ = unopened;
+        Vec::new()
+    }
+
+    /// Takes in what was offered last, which the log holds, and returns how many segments it took, from the first one on.
+    ///
+    /// # Errors
+    /// The visitor's own, which end the recovery.
+    fn take_offered(&mut self) -> Result<usize, Self::Error> {
+        Ok(0)
+    }
 
     /// Says, before the frames of a segment with a whole footer are read, how many of them need not be, since it knows them: they
     /// were durable when the footer was written, and are not shown.

@@ -68,7 +68,15 @@ impl<'a, E> Walk<'a, E> {
     pub(super) fn run(mut self, numbers: &[u64]) -> Result<Recovered, RecoveryError<E>> {
         // What is wrong at the end of the segment before, unless the next one shows that nothing is.
         let mut open_end: Option<BadPoint> = None;
-        for (number, later) in numbers.iter().copied().zip((0..numbers.len()).rev()) {
+        let mut at = 0;
+        while let Some(number) = numbers.get(at).copied() {
+            let unopened = if open_end.is_none() { self.go_past_known(at, numbers)? } else { 0 };
+            if unopened > 0 {
+                at += unopened;
+                continue;
+            }
+            at += 1;
+            let later = numbers.len() - at;
             let Some(file) = self.open(number)? else {
                 // A writer's recovery has removed it since the directory was listed.
                 return self.end(open_end.is_some(), None, Vec::new());
