@@ -303,12 +303,12 @@ pub enum ReadError {
         /// What is wrong with its frame.
         source: FrameError,
     },
-    /// An index file is damaged. It is made again from its segment; the next call is answered.
+    /// An index file is damaged. It is made again from its segments; the next call is answered.
     #[error(
         "the index file of segment {segment} from position {first_position} is damaged and is made again: try again"
     )]
     IndexDamaged {
-        /// The segment.
+        /// The first segment that it covers.
         segment: u64,
         /// The position of the file's first event.
         first_position: u64,

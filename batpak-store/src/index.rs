@@ -1,8 +1,16 @@
 //! What the store must look up without reading the log: ids, positions, entity streams, and the current key of a key scope.
 //!
-//! The events of the active segment are indexed in memory, those of rolled segments by a file each that is answered from a memory map.
-//! A lookup asks them from the newest to the oldest: ids that are ordered by time tell their segment, and a key that is not there is
-//! known by two cache misses a segment.
+//! The events of the active segment are indexed in memory, those of rolled segments by files that are answered from memory maps. Ids
+//! that are ordered by time tell their file; any other lookup asks the files from the newest to the oldest, and a key that is not there
+//! is known by two cache misses a file. So that files stay few, four that follow one another are merged into one, up to 64 segments:
+//! n segments have at most 9 + n / 64 files.
+//!
+//! Why a merge, and not a directory or filters in front of one file a segment: either of them would be more bytes (about four for each
+//! key of each segment, or one and a half), would have to be kept in memory or in a file that changes with every roll, and would still
+//! leave an open to open every file. A merged file has no more bytes than those it is made of (a segment's tables tell about as many bits
+//! of a hash as the merged one needs, so that no frame is read for it), is written once and named at once, and tells the open what the
+//! headers and footers of its segments say, so that those need not be opened either. Its price is that every byte of an index is
+//! written again three times, less than a tenth of what the log itself takes, by the thread that makes the files.
 //!
 //! Invariants: an index is derived. It can be thrown away and is built again from the log; nothing is in it that the log does
 //! not say. It is changed only in position order, at its end. Its memory is bounded by the size of a segment.
@@ -27,7 +35,7 @@ use crate::{ReadError, condition::QueryItem};
 
 pub(crate) use ended::{Ended, Part, merge};
 pub(crate) use memory::{MemoryPart, Room};
-pub(crate) use part::{INDEX_DIR, MappedPart, PartHead, Shelf, Source};
+pub(crate) use part::{INDEX_DIR, MappedPart, Shelf, Source, Span};
 use part::{Key, is_time_ordered};
 pub(crate) use stand::Stand;
 
@@ -229,7 +237,7 @@ impl LogIndex {
 
     /// Puts a file in the place of the active part, or behind an empty one, and goes on behind it in the same segment.
     pub(crate) fn end(&mut self, part: MappedPart) {
-        let (segment, next) = (part.head().segment, part.head().next());
+        let (segment, next) = (part.head().last_segment, part.head().next());
         self.ended.push(Arc::new(Part::Mapped(Box::new(part))));
         self.active = MemoryPart::new(segment, next, Default::default());
     }

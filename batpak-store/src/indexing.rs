@@ -1,5 +1,5 @@
-//! Index files while the store runs: made when a segment has been rolled and when the store is closed, and made again when one is found
-//! damaged.
+//! Index files while the store runs: made when a segment has been rolled and when the store is closed, merged as they become many, and
+//! made again when one is found damaged.
 //!
 //! Invariants: only events that are with the operating system get into a file, and a file takes the place of the very part in memory that
 //! it was made of. Nothing depends on it: what has no file is answered from memory, and a store that is opened without makes it again.
@@ -9,19 +9,18 @@ use std::{
     sync::Arc,
 };
 
-use batpak_format::SEGMENT_HEADER_LEN;
 use batpak_segment::{Access, ScanError, ScanItem, Scanner, segment_path};
 
 use crate::{
     ReadError,
-    index::{Address, MemoryPart, Part, Room, Source},
+    index::{Address, MappedPart, MemoryPart, Part, Room, Source, Span},
     sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, read, spawn, write},
     view::View,
 };
 
 /// So many events of the active segment are left without a file at a close; the next open reads them.
 const UNFILED_MAX: u64 = 1024;
-/// So many files a segment may have; then its frames are read and it gets one.
+/// So many files a segment may have that goes on; then they are merged.
 const FILES_MAX: usize = 4;
 
 /// Who makes the index file of a segment that was rolled.
@@ -56,19 +55,21 @@ impl Indexer {
     /// Has files made of the segments that were rolled since; `written` is one past the last position that is with the operating
     /// system.
     pub(crate) fn look(&self, view: &Arc<View>, written: u64) {
-        if !view.has_unfiled(written) || self.running.swap(true, Ordering::AcqRel) {
+        if !view.has_work(written) || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let running = Arc::clone(&self.running);
         match self.indexing {
             Indexing::Inline => {
                 view.file_ended(written);
+                view.merge_files();
                 running.store(false, Ordering::Release);
             }
             Indexing::Background => {
                 let view = Arc::clone(view);
                 let worker = spawn(move || {
                     view.file_ended(written);
+                    view.merge_files();
                     running.store(false, Ordering::Release);
                 });
                 // The one before has done its work.
@@ -82,14 +83,25 @@ impl Indexer {
     pub(crate) fn finish(&self, view: &View) {
         drop(lock(&self.worker).take().map(JoinHandle::join));
         view.file_ended(u64::MAX);
+        view.merge_files();
         view.file_active();
     }
 }
 
 impl View {
-    /// Whether a rolled segment has no file. A part is one once an event behind it is written.
-    fn has_unfiled(&self, written: u64) -> bool {
-        self.unfiled.load(Ordering::Acquire) && read(&self.index).ended.unfiled(written).is_some()
+    /// Whether a rolled segment has no file, or there are files to be merged. A part is a rolled segment's once an event behind it is written.
+    fn has_work(&self, written: u64) -> bool {
+        if !self.unfiled.load(Ordering::Acquire) {
+            return false;
+        }
+        let index = read(&self.index);
+        let ended = &index.ended;
+        let has_work = ended.unfiled(written).is_some() || ended.mergeable().is_some();
+        if !has_work && ended.unfiled(u64::MAX).is_none() {
+            // With the lock: a segment that is begun meanwhile sets it after this.
+            self.unfiled.store(false, Ordering::Release);
+        }
+        has_work
     }
 
     /// Gives each rolled segment its file. What cannot be written now is written after the next roll, at the close, or by the next open.
@@ -108,27 +120,47 @@ impl View {
                 return;
             };
             let Part::Memory(part) = &*unfiled else { return };
+            let _turn = lock(&self.source.writing);
             let Ok(filed) = self.source.write(part) else { return };
-            write(&self.index).ended.replace(Arc::new(Part::Mapped(Box::new(filed))));
+            write(&self.index).ended.replace(&[Part::file(filed)]);
+        }
+    }
+
+    /// Merges files until few are left. What cannot be merged now is merged after the next roll.
+    fn merge_files(&self) {
+        loop {
+            let turn = lock(&self.source.writing);
+            let Some(group) = read(&self.index).ended.mergeable() else { return };
+            let files: Vec<&MappedPart> = group.iter().filter_map(|part| part.mapped()).collect();
+            match self.source.merge(&files) {
+                Ok(merged) => {
+                    write(&self.index).ended.replace(&[Part::file(merged)]);
+                    let covered = files.iter().skip(1).map(|file| (file.head().segment, file.head().first));
+                    self.source.remove_covered(covered);
+                }
+                Err(why) => {
+                    drop(turn);
+                    drop(self.heal(&why));
+                    return;
+                }
+            }
         }
     }
 
     /// Gives the events of the active segment a file, when there are many, for the next open.
     fn file_active(&self) {
+        let _turn = lock(&self.source.writing);
         let index = read(&self.index);
         let (active, segment) = (&index.active, index.active.segment());
         if active.next() - active.first() <= UNFILED_MAX {
             return;
         }
-        let before = index.ended.parts().iter().filter(|part| part.segment() == segment);
-        let (count, first) = (before.clone().count(), before.clone().next().map(|part| part.first()));
-        match first.filter(|_| count >= FILES_MAX) {
-            None => drop(self.source.write(active)),
-            Some(first) => {
-                let (end, next) = (active.end(), active.next());
-                let whole = self.source.read(segment, first, SEGMENT_HEADER_LEN as u64, end, next - first);
-                drop(whole.and_then(|whole| self.source.write(&whole)));
-            }
+        let Ok(filed) = self.source.write(active) else { return };
+        let before = index.ended.parts().iter().filter_map(|part| part.mapped());
+        let mut files: Vec<&MappedPart> = before.filter(|file| file.head().segment == segment).collect();
+        files.push(&filed);
+        if files.len() > FILES_MAX && self.source.merge(&files).is_ok() {
+            self.source.remove_covered(files.iter().skip(1).map(|file| (segment, file.head().first)));
         }
     }
 
@@ -141,29 +173,38 @@ impl View {
                 && let Err(why) = mapped.check()
             {
                 self.heal(&why)?;
-                damaged.push(part.segment());
+                damaged.extend(mapped.head().segment..=mapped.head().last_segment);
             }
         }
         Ok(damaged)
     }
 
-    /// Makes the index of a segment again whose file is damaged.
+    /// Makes the index of the segments again whose file is damaged, one file each; they are merged again after the next roll. When several
+    /// find the damage, the first one does it.
     pub(crate) fn heal(&self, why: &ReadError) -> Result<(), ReadError> {
         let ReadError::IndexDamaged { first_position, .. } = why else { return Ok(()) };
-        let damaged = read(&self.index).ended.mapped(*first_position);
-        let Some(head) = damaged else { return Ok(()) };
-        let refused = |source| ReadError::Disk { path: segment_path(&self.source.segments, head.segment), source };
-        let part = self.source.read(head.segment, head.first, head.begin, head.end, head.count).map_err(refused)?;
-        let filed = if self.source.writable { self.source.write(&part).ok() } else { None };
-        let part = filed.map_or_else(|| Part::Memory(Box::new(part)), |filed| Part::Mapped(Box::new(filed)));
-        write(&self.index).ended.replace(Arc::new(part));
+        let _turn = lock(&self.source.writing);
+        let Some(part) = read(&self.index).ended.file_at(*first_position) else { return Ok(()) };
+        let Some(file) = part.mapped().filter(|file| file.check().is_err()) else { return Ok(()) };
+        let spans = file.spans();
+        let ends = spans.iter().skip(1).map(|span| span.first).chain([file.head().next()]);
+        let mut parts: Vec<Arc<Part>> = Vec::with_capacity(spans.len());
+        for (span, next) in spans.iter().zip(ends) {
+            let refused = |source| ReadError::Disk { path: segment_path(&self.source.segments, span.segment), source };
+            let part = self.source.read(span, next - span.first).map_err(refused)?;
+            let filed = if self.source.writable { self.source.write(&part).ok() } else { None };
+            parts.push(filed.map_or_else(|| Arc::new(Part::Memory(Box::new(part))), Part::file));
+        }
+        write(&self.index).ended.replace(&parts);
+        self.unfiled.store(true, Ordering::Release);
         Ok(())
     }
 }
 
 impl Source {
-    /// Makes the index of so many events, from a position on, by reading their frames.
-    fn read(&self, segment: u64, first: u64, begin: u64, end: u64, count: u64) -> io::Result<MemoryPart> {
+    /// Makes the index of so many events of a segment by reading their frames.
+    fn read(&self, span: &Span, count: u64) -> io::Result<MemoryPart> {
+        let Span { segment, first, begin, end, .. } = *span;
         let file = self.disk.open(&segment_path(&self.segments, segment), Access::Read)?;
         let broken = |why| match why {
             ScanError::Io(why) => why,

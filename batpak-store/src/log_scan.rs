@@ -9,7 +9,8 @@ use batpak_format::{
 };
 use batpak_keyset::{IntentFacts, LogFacts, LogSeen};
 use batpak_segment::{
-    FIRST_SEGMENT, Known, LogVisitor, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, recover_from,
+    FIRST_SEGMENT, Known, KnownSegment, LogVisitor, Recovered, RecoveredFrame, RecoveryMode, SegmentInfo, Unopened,
+    recover_from,
 };
 
 use crate::{
@@ -145,6 +146,24 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSee
 impl LogVisitor for Intake {
     type Error = FrameError;
 
+    fn offer(&mut self, unopened: Unopened) -> Vec<KnownSegment> {
+        self.shelf.offer(unopened)
+    }
+
+    fn take_offered(&mut self) -> Result<usize, FrameError> {
+        self.end_segment();
+        let mut taken = 0;
+        for part in self.shelf.take_offered() {
+            let (segment, first, segments) = (part.head().segment, part.head().first, part.segments() as usize);
+            if self.take_part(part).is_err() {
+                self.shelf.refuse(segment, first);
+                break;
+            }
+            taken += segments;
+        }
+        Ok(taken)
+    }
+
     fn known(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Result<Option<Known>, FrameError> {
         self.end_segment();
         if footer.end == SegmentEnd::Rolled {
@@ -153,9 +172,10 @@ impl LogVisitor for Intake {
         let mut known = None;
         for part in self.shelf.take(segment, footer) {
             let head = part.head();
-            let next = Known { end: head.end, next_position: head.next(), chain_hash: head.chain_hash };
+            let Some((_, end)) = part.bounds() else { break };
+            let next = Known { end, next_position: head.next(), chain_hash: head.chain_hash };
             let first = head.first;
-            if self.take_part(segment, part).is_err() {
+            if self.take_part(part).is_err() {
                 self.shelf.refuse(segment.number, first);
                 break;
             }
@@ -224,7 +244,7 @@ impl Intake {
     }
 
     /// Takes in what an index file says, in the place of its frames; an error when it, or a frame it leads to, is damaged.
-    fn take_part(&mut self, segment: &SegmentHeader, part: MappedPart) -> Result<(), ReadError> {
+    fn take_part(&mut self, part: MappedPart) -> Result<(), ReadError> {
         let head = *part.head();
         let mut records = Vec::new();
         part.records(&mut |frame| {
@@ -242,16 +262,21 @@ impl Intake {
         named.iter().for_each(|(first, count)| {
             self.named.note_run(&KeyRun { first: KeyId::from_u64(*first), count: *count });
         });
-        let facts = self.facts(segment.number, head.first);
+        // Of a segment that went on the last one gathers the facts.
+        let rolled = part.spans().last().and_then(|span| span.rolled).map(|known| known.footer);
+        let facts = self.facts(head.last_segment, rolled.map_or(head.first, |footer| footer.first_position));
         facts.next_position = head.next();
         facts.chain = head.chain_hash;
-        facts.key_id_max = facts.key_id_max.max(head.key_id_max);
+        facts.key_id_max = facts.key_id_max.max(rolled.map_or(head.key_id_max, |footer| footer.key_id_max));
         for (position, kind, record) in records {
             if let Ok(record) = record {
                 self.take_record(position, kind, record);
             }
         }
-        self.index.begin(segment.number);
+        if let Some((rolled, (_, facts))) = rolled.zip(self.active.as_mut()) {
+            facts.intent = rolled.intent_position_last;
+        }
+        self.index.begin(head.segment);
         self.index.end(part);
         Ok(())
     }

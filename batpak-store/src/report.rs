@@ -12,7 +12,7 @@ pub struct OpenReport {
     /// The tail that was cut off: bytes that were being written when the process or the machine stopped.
     pub torn: Option<Torn>,
     /// Rolled segments whose index file was missing, damaged or not finished, and was made again. After a crash this may be one, the last
-    /// that was rolled.
+    /// that was rolled; a damaged file may cover up to 64.
     pub index_rebuilt: Vec<u64>,
     /// Position of the intent of a shred that an earlier process began and this open finished.
     pub shred_finished: Option<u64>,

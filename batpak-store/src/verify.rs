@@ -64,7 +64,7 @@ pub struct VerifyReport {
     pub problems: Vec<Problem>,
     /// How many things do not hold.
     pub problems_total: u64,
-    /// Segments of which an index file is damaged. It follows from the segment, and is made again; by a read-only store in memory.
+    /// Segments whose index file is damaged. It follows from the segments, and is made again; by a read-only store in memory.
     pub index_damaged: Vec<u64>,
     /// Chain hash of the last event.
     pub chain_hash: Option<ChainHash>,

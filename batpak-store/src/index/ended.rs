@@ -1,4 +1,5 @@
-//! The index of the segments before the active one: a part each, in memory until it has its file.
+//! The index of the segments before the active one: a part each, in memory until it has its file, and files of several segments as they
+//! age.
 //!
 //! Invariants: the parts follow one another without a gap from position 0. The list is shared: a reader that has it needs no lock, and
 //! a change makes another list.
@@ -8,8 +9,16 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use batpak_format::{EventId, EventKind, KeyId, StoreId};
 use batpak_keyset::KeyScope;
 
-use super::{Address, Edges, Head, Key, MappedPart, MemoryPart, PartHead, Walked, is_time_ordered};
+use super::{Address, Edges, Head, Key, MappedPart, MemoryPart, Walked, is_time_ordered};
 use crate::{ReadError, condition::QueryItem};
+
+/// So many files of one level make one of the next, of which there are so many: 1, 4, 16 and 64 segments.
+const FAN_OUT: usize = 4;
+const LEVEL_MAX: u32 = 3;
+/// A merged file has at most so many events and bytes: above, a slot of its table of ids has too few bits of the hash, and a damaged file
+/// takes long to be made again.
+const EVENTS_MAX: u64 = 1 << 25;
+const BYTES_MAX: usize = 512 << 20;
 
 /// The index of one segment's events, or of some of them.
 #[derive(Debug)]
@@ -28,10 +37,14 @@ pub(crate) struct Ended {
 }
 
 impl Part {
-    pub(crate) fn segment(&self) -> u64 {
+    pub(crate) fn file(file: MappedPart) -> Arc<Self> {
+        Arc::new(Self::Mapped(Box::new(file)))
+    }
+
+    pub(crate) fn mapped(&self) -> Option<&MappedPart> {
         match self {
-            Self::Memory(part) => part.segment(),
-            Self::Mapped(part) => part.head().segment,
+            Self::Memory(_) => None,
+            Self::Mapped(part) => Some(part),
         }
     }
 
@@ -106,9 +119,10 @@ impl Ended {
         }
     }
 
-    /// Puts a part in the place of those that it covers; false when they are no longer there.
-    pub(crate) fn replace(&mut self, part: Arc<Part>) -> bool {
-        let (first, next) = (part.first(), part.next());
+    /// Puts parts in the place of those that they cover; false when those are no longer there.
+    pub(crate) fn replace(&mut self, parts: &[Arc<Part>]) -> bool {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
+        let (first, next) = (first.first(), last.next());
         let begin = self.parts.partition_point(|part| part.first() < first);
         let end = self.parts.partition_point(|part| part.next() <= next);
         let covers = |parts: &[Arc<Part>]| {
@@ -118,8 +132,31 @@ impl Ended {
         if begin >= end || !self.parts.get(begin..end).is_some_and(covers) {
             return false;
         }
-        Arc::make_mut(&mut self.parts).splice(begin..end, [part]);
+        Arc::make_mut(&mut self.parts).splice(begin..end, parts.iter().cloned());
         true
+    }
+
+    /// Files that are to be merged: those of one segment, or as many of one level as make one of the next.
+    pub(crate) fn mergeable(&self) -> Option<Vec<Arc<Part>>> {
+        let files: Vec<Option<&MappedPart>> = self.parts.iter().map(|part| part.mapped()).collect();
+        let pieces = |from: usize| {
+            let segment = files[from]?.head().segment;
+            let more = files[from..]
+                .iter()
+                .map_while(|file| *file)
+                .take_while(|file| (file.head().segment, file.head().last_segment) == (segment, segment));
+            let count = more.count();
+            (count > 1 && may_merge(&files[from..from + count])).then_some(count)
+        };
+        let group = |from: usize| {
+            let group = files.get(from..from + FAN_OUT)?;
+            let level = level(group[0]?).filter(|level| *level < LEVEL_MAX)?;
+            let same =
+                group.iter().all(|file| file.is_some_and(|file| file.is_whole() && self::level(file) == Some(level)));
+            (same && may_merge(group)).then_some(FAN_OUT)
+        };
+        let found = (0..files.len()).find_map(|from| Some((from, pieces(from).or_else(|| group(from))?)));
+        found.map(|(from, count)| self.parts[from..from + count].to_vec())
     }
 
     /// The first part in memory behind which an event is written.
@@ -128,12 +165,10 @@ impl Ended {
         self.parts.iter().find(unfiled).cloned()
     }
 
-    /// The head of the file of the events from a position on.
-    pub(crate) fn mapped(&self, first: u64) -> Option<PartHead> {
-        match self.part(first)? {
-            Part::Mapped(part) => Some(*part.head()).filter(|head| head.first == first),
-            Part::Memory(_) => None,
-        }
+    /// The file of the events from a position on.
+    pub(crate) fn file_at(&self, first: u64) -> Option<Arc<Part>> {
+        let at = self.parts.partition_point(|part| part.next() <= first);
+        self.parts.get(at).filter(|part| part.first() == first && part.mapped().is_some()).cloned()
     }
 
     /// The part that holds a position.
@@ -143,7 +178,11 @@ impl Ended {
     }
 
     pub(super) fn segment_of(&self, position: u64) -> u64 {
-        self.part(position).map_or(0, Part::segment)
+        match self.part(position) {
+            Some(Part::Memory(part)) => part.segment(),
+            Some(Part::Mapped(part)) => part.segment_of(position),
+            None => 0,
+        }
     }
 
     /// Asks the parts from the newest to the oldest until one answers.
@@ -334,6 +373,21 @@ impl Ended {
         };
         self.parts.iter().map(held).sum()
     }
+}
+
+/// The level of a file: how often as many as are merged went into it, by the segments that it covers.
+fn level(file: &MappedPart) -> Option<u32> {
+    file.segments().checked_ilog(FAN_OUT as u64)
+}
+
+/// Whether files follow one another up to the end of a rolled segment, and are few enough together.
+fn may_merge(files: &[Option<&MappedPart>]) -> bool {
+    let all = || files.iter().copied().flatten();
+    let follow = all().zip(all().skip(1)).all(|(file, next)| file.is_followed_by(next));
+    follow
+        && all().last().is_some_and(|last| last.spans().last().is_some_and(|span| span.rolled.is_some()))
+        && all().map(|file| file.head().count).sum::<u64>() <= EVENTS_MAX
+        && all().map(MappedPart::file_bytes).sum::<usize>() <= BYTES_MAX
 }
 
 /// Adds the keys that a later part has of a key scope.

@@ -1,9 +1,10 @@
-//! Index files: the index of one segment's events, or of the first ones of a segment, as a file that is answered from a memory map.
+//! Index files: the index of the events of some segments that follow one another, or of a piece of one, as a file that is answered from a
+//! memory map.
 //!
 //! An index file (`FORMAT.md` of this crate) is a footer by itself: a checked table of sections, each with a check of its own. It holds no
 //! names and no ids: hash tables lead to events, whose frames are read to see whether they are the ones that were asked for.
 //!
-//! Invariants: it is derived: without it its segment is read and it is made again. It is made whole and synced under another name before
+//! Invariants: it is derived: without it its segments are read and it is made again. It is made whole and synced under another name before
 //! it gets its own. Its table is checked when it is opened, each section when it is used first; one that is damaged is told, and never
 //! answered from.
 
@@ -13,17 +14,21 @@ mod keyed;
 mod list;
 mod mapped;
 mod matching;
+mod merge;
 mod open;
 mod shelf;
 mod source;
+mod span;
 mod table;
 mod write;
 
-pub(crate) use head::{PartHead, is_time_ordered};
+use head::PartHead;
+pub(crate) use head::is_time_ordered;
 pub(crate) use keyed::Key;
 pub(crate) use mapped::MappedPart;
 pub(crate) use shelf::Shelf;
 pub(crate) use source::{INDEX_DIR, Source};
+pub(crate) use span::Span;
 
 /// The sections, by their tags; those of footers are below 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +50,12 @@ enum Section {
     Named = 26,
     /// The store's own events that an open takes in.
     Records = 27,
+    /// The segments that the file covers.
+    Spans = 28,
 }
 
 impl Section {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Head,
         Self::Offsets,
         Self::Ids,
@@ -61,6 +68,7 @@ impl Section {
         Self::KeyScopes,
         Self::Named,
         Self::Records,
+        Self::Spans,
     ];
 
     /// Those that lead from a key to a list of events.
@@ -73,6 +81,6 @@ impl Section {
 
     /// Whether a file without the section is none; else the section is empty then.
     const fn is_needed(self) -> bool {
-        matches!(self, Self::Head | Self::Offsets | Self::Ids | Self::Named | Self::Records)
+        matches!(self, Self::Head | Self::Offsets | Self::Ids | Self::Named | Self::Records | Self::Spans)
     }
 }

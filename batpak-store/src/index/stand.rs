@@ -5,7 +5,7 @@
 
 use batpak_format::EventId;
 
-use super::{Address, Ended, MappedPart, MemoryPart, Part, is_time_ordered};
+use super::{Address, Ended, MemoryPart, Part, is_time_ordered};
 use crate::ReadError;
 
 /// See the module.
@@ -28,14 +28,6 @@ impl MemoryPart {
     /// Returns where an event stands.
     pub(crate) fn find(&self, id: &EventId) -> Option<Stand> {
         self.stand(self.position_of(id)?)
-    }
-}
-
-impl MappedPart {
-    fn stand(&self, position: u64) -> Result<Option<Stand>, ReadError> {
-        let Some(address) = self.address(position)? else { return Ok(None) };
-        let end = self.address(position + 1)?.map_or(self.head().end, |next| next.offset);
-        Ok(Some(Stand { position, address, len: end.saturating_sub(address.offset) }))
     }
 }
 

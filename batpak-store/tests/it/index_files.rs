@@ -1,29 +1,33 @@
 //! Index files: what a store answers with them is what it answers without them, an open reads no event of a segment that has one, and
-//! they are made again from their segment when they are missing, damaged or left over.
+//! they are merged as they become many, and made again from their segments when they are missing, damaged or left over.
 
 use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use batpak_store::{
-    AppendCondition, AppendError, Durability, EventId, EventKind, Indexing, NewEvent, Query, QueryItem, ReadError,
-    Selector, Store,
-    segment::{DiskOp, SEGMENTS_DIR},
+    AppendCondition, AppendError, Durability, Encryption, EventId, EventKind, Indexing, NewEvent, OpenError, Query,
+    QueryItem, ReadError, Selector, Store,
+    segment::{DiskOp, RecoveryError, SEGMENTS_DIR, segment_path},
 };
 
 use crate::kit::{Place, append, at, event, is_index_file, payloads, sound};
 
 /// Several segments with everything that an index knows; closed.
 fn fill(place: &Place) -> u64 {
-    let store =
-        Store::create(place.dir(), place.config().durability(Durability::Buffered).segment_bytes(8 << 10)).unwrap();
+    fill_with(place, 8 << 10, 400)
+}
+
+fn fill_with(place: &Place, segment_bytes: u64, events: u64) -> u64 {
+    let config = place.config().durability(Durability::Buffered).segment_bytes(segment_bytes);
+    let store = Store::create(place.dir(), config).unwrap();
     let mut last = None;
-    for n in 0..400_u64 {
+    for n in 0..events {
         let entity = format!("e{}", n % 37);
         let payload = n.to_le_bytes();
         let kind = EventKind::new(1, (n % 5) as u16 + 1).unwrap();
@@ -69,6 +73,11 @@ fn answers(store: &Store) -> Vec<String> {
     said
 }
 
+/// How many files so many rolled segments have, when each was of one segment first: the digits to the base of 4.
+fn merged(segments: u64) -> u64 {
+    segments % 4 + segments / 4 % 4 + segments / 16 % 4 + segments / 64
+}
+
 fn index_files(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
     place.files().into_iter().filter(|(path, _)| is_index_file(path)).collect()
 }
@@ -79,9 +88,17 @@ fn remove_index_files(place: &Place) {
 
 #[test]
 fn store_answers_with_index_files_as_it_does_without_them() {
-    let place = Place::memory();
-    let segments = fill(&place);
-    assert_eq!(index_files(&place).len() as u64, segments - 1, "one for each rolled segment");
+    // Files of one and of four segments; and of 64.
+    for (segment_bytes, events) in [(8 << 10, 400), (4 << 10, 1100)] {
+        let place = Place::memory();
+        let segments = fill_with(&place, segment_bytes, events);
+        same_without_files(&place, segments);
+    }
+}
+
+fn same_without_files(place: &Place, segments: u64) {
+    assert_eq!(index_files(place).len() as u64, merged(segments - 1), "four of a level are one of the next");
+    assert!(merged(segments - 1) < segments - 1);
     let with = place.reader();
     assert_eq!(with.open_report().index_rebuilt, [0_u64; 0]);
     let said = answers(&with);
@@ -95,7 +112,7 @@ fn store_answers_with_index_files_as_it_does_without_them() {
     let made = bare.open();
     assert_eq!(made.open_report().index_rebuilt, (1..segments).collect::<Vec<_>>());
     assert_eq!(answers(&made), said);
-    assert_eq!(index_files(&bare), index_files(&place), "the same log makes the same files");
+    assert_eq!(index_files(&bare), index_files(place), "the same log makes the same files");
 }
 
 #[test]
@@ -124,6 +141,77 @@ fn open_reads_no_event_of_a_segment_that_has_its_index_file() {
     assert!(without >= with + segments - 1, "{with} reads of segments with index files, {without} without");
 }
 
+/// The segments that a reader's open opens.
+fn opened(place: &Place) -> BTreeSet<PathBuf> {
+    let opened = Arc::new(Mutex::new(BTreeSet::new()));
+    let (noted, disk) = (Arc::clone(&opened), place.memory.clone().unwrap());
+    disk.observe(Box::new(move |call| {
+        if matches!(call.op, DiskOp::Open) && call.path.parent().is_some_and(|dir| dir.ends_with(SEGMENTS_DIR)) {
+            noted.lock().unwrap().insert(call.path.to_owned());
+        }
+    }));
+    drop(place.reader());
+    disk.observe(Box::new(|_| {}));
+    std::mem::take(&mut opened.lock().unwrap())
+}
+
+#[test]
+fn open_opens_no_segment_that_an_index_file_tells_of_and_misses_one_that_is_gone() {
+    let place = Place::memory();
+    let segments = fill(&place);
+    let all: BTreeSet<_> =
+        (1..=segments).map(|segment| segment_path(&place.dir().join(SEGMENTS_DIR), segment)).collect();
+    let with = opened(&place);
+    assert!(with.contains(&segment_path(&place.dir().join(SEGMENTS_DIR), segments - 1)), "its footer is looked at");
+    // The first one holds the genesis event, and one the event that the keyset saw last.
+    assert!(with.len() <= 5, "{with:?}");
+    let gone = all.iter().find(|path| !with.contains(*path)).unwrap();
+    let missing = Place::on(place.memory.as_ref().unwrap().copy());
+    missing.disk.remove(gone).unwrap();
+    match Store::open(missing.dir(), missing.config()).unwrap_err() {
+        OpenError::Recovery(why) => assert!(matches!(*why, RecoveryError::SegmentGap { .. }), "{why:?}"),
+        why => panic!("{why:?}"),
+    }
+    remove_index_files(&place);
+    assert_eq!(opened(&place), all, "the control");
+}
+
+/// Two logs that were one: the files of each tell of segments that the other has too, with other events.
+#[test]
+fn index_files_of_a_log_that_went_another_way_are_not_used() {
+    let origin = Place::memory();
+    let config = |place: &Place| place.with(Encryption::none()).durability(Durability::Buffered).segment_bytes(4 << 10);
+    let store = Store::create(origin.dir(), config(&origin)).unwrap();
+    (0..40).for_each(|n: u64| drop(append(&store, &format!("e{}", n % 7), b"before they part")));
+    store.close().unwrap();
+    let went = |payload: &[u8]| {
+        let place = Place::on(origin.memory.as_ref().unwrap().copy());
+        let store = Store::open(place.dir(), config(&place)).unwrap();
+        (0..300).for_each(|n: u64| drop(append(&store, &format!("e{}", n % 7), payload)));
+        store.close().unwrap();
+        place
+    };
+    let (one, other) = (went(b"one way, "), went(b"or other."));
+    let said = |place: &Place| {
+        let store = Store::open_read_only(place.dir(), config(place)).unwrap();
+        let ids: Vec<_> = store.read(&Query::all()).unwrap().map(|event| event.unwrap().header.id).collect();
+        let found = |id: &EventId| store.position_of(*id).unwrap();
+        (payloads(&store), ids.iter().map(found).collect::<Vec<_>>(), store.open_report().index_rebuilt.len())
+    };
+    let expected = said(&other);
+    assert_eq!(expected.2, 0, "the control");
+    let own = index_files(&other);
+    remove_index_files(&other);
+    index_files(&one).iter().for_each(|(path, bytes)| other.put(path, bytes));
+    let found = said(&other);
+    assert_eq!((&found.0, &found.1), (&expected.0, &expected.1));
+    assert!(found.2 > 0, "they are made again");
+    let store = Store::open(other.dir(), config(&other)).unwrap();
+    sound(&store);
+    store.close().unwrap();
+    assert_eq!(index_files(&other), own);
+}
+
 #[test]
 fn damaged_unfinished_and_foreign_index_files_are_replaced() {
     let place = Place::memory();
@@ -137,7 +225,11 @@ fn damaged_unfinished_and_foreign_index_files_are_replaced() {
     let after = first.0.with_file_name(format!("{:020}-{:020}.idx", segments + 9, 100_000));
     place.put(&after, &third.1);
     let store = place.open();
-    assert_eq!(store.open_report().index_rebuilt, [1, 2]);
+    assert_eq!(
+        store.open_report().index_rebuilt,
+        (1..=8).collect::<Vec<_>>(),
+        "the two first are of four segments each"
+    );
     sound(&store);
     assert_eq!(index_files(&place), whole);
     assert!(!place.disk.exists(&unfinished).unwrap(), "what was left of a file is removed");
@@ -150,7 +242,7 @@ fn damage_inside_an_index_file_is_found_by_the_lookup_that_needs_it() {
         let place = Place::memory();
         fill(&place);
         let whole = index_files(&place);
-        let (path, bytes) = &whole[3];
+        let (path, bytes) = &whole[1];
         let expected: Vec<_> = answers(&place.reader());
         if damaged {
             // The first half holds the offsets and the ids.
@@ -165,11 +257,53 @@ fn damage_inside_an_index_file_is_found_by_the_lookup_that_needs_it() {
         assert_eq!(place.read(path) == *bytes, !damaged, "a reader mends nothing");
         let store = place.open();
         assert_eq!(
-            store.verify(batpak_store::VerifyOptions::full(), &mut |_| {}).unwrap().index_damaged.len(),
-            usize::from(damaged)
+            store.verify(batpak_store::VerifyOptions::full(), &mut |_| {}).unwrap().index_damaged,
+            if damaged { vec![5, 6, 7, 8] } else { vec![] }
         );
-        assert_eq!(place.read(path), *bytes, "a writer makes it again");
+        assert_eq!(place.read(path) == *bytes, !damaged, "a writer makes one for each segment");
         assert_eq!(answers(&store), expected);
+        store.close().unwrap();
+        assert_eq!(index_files(&place), whole, "and merges them");
+    }
+}
+
+/// A merge names the merged file, which is the first one's name, and then removes the others: each state between is one to open.
+#[test]
+fn open_after_any_step_of_a_merge_answers_the_same_and_ends_it() {
+    let place = Place::memory();
+    fill(&place);
+    let whole = index_files(&place);
+    let said = answers(&place.reader());
+    let mut damaged = whole[1].1.clone();
+    let at = damaged.len() / 4;
+    damaged[at] ^= 1;
+    place.put(&whole[1].0, &damaged);
+    let store = place.open();
+    sound(&store);
+    let single = index_files(&place);
+    assert_eq!(single.len(), whole.len() + 3, "one for each of the four segments");
+    store.close().unwrap();
+    assert_eq!(index_files(&place), whole);
+    // Of the files of the four segments, so many are left when the process ends; before the merged one has its name, all are.
+    for left in 0..=4_usize {
+        let place = Place::on(place.memory.as_ref().unwrap().copy());
+        single[5 - left..5].iter().filter(|(path, _)| left == 4 || *path != whole[1].0).for_each(|(path, bytes)| {
+            place.put(path, bytes);
+        });
+        if left == 4 {
+            place.put(&whole[1].0.with_extension("tmp"), &whole[1].1[..100]);
+        }
+        assert_eq!(index_files(&place).len(), whole.len() + left.min(3));
+        let reader = place.reader();
+        assert_eq!(reader.open_report().index_rebuilt, [0_u64; 0]);
+        assert_eq!(answers(&reader), said);
+        drop(reader);
+        let store = place.open();
+        assert_eq!(store.open_report().index_rebuilt, [0_u64; 0]);
+        assert_eq!(answers(&store), said);
+        assert_eq!(index_files(&place), whole, "{left} left");
+        let unfinished = place.files().into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "tmp"));
+        assert_eq!(unfinished.count(), 0);
     }
 }
 
@@ -177,7 +311,8 @@ fn damage_inside_an_index_file_is_found_by_the_lookup_that_needs_it() {
 fn append_that_needs_a_damaged_index_file_fails_and_the_next_one_succeeds() {
     let place = Place::memory();
     fill(&place);
-    let (path, bytes) = index_files(&place).swap_remove(2);
+    let whole = index_files(&place);
+    let (path, bytes) = whole[1].clone();
     let conditional = |store: &Store, tag: &str| {
         let condition = AppendCondition::fail_if(QueryItem::any().tag(tag));
         store.append(&event("x", b"only once").condition(condition)).map(|receipt| receipt.position)
@@ -191,9 +326,9 @@ fn append_that_needs_a_damaged_index_file_fails_and_the_next_one_succeeds() {
         let store = place.open();
         let next = store.stats().visible_mark;
         match conditional(&store, "nobody has this tag") {
-            Err(AppendError::Read(ReadError::IndexDamaged { segment: 3, .. })) => {
+            Err(AppendError::Read(ReadError::IndexDamaged { segment: 5, .. })) => {
                 failed += 1;
-                assert_eq!(place.read(&path), bytes, "it was made again");
+                assert_eq!(index_files(&place).len(), whole.len() + 3, "it was made again, one for each segment");
                 assert_eq!(conditional(&store, "nobody has this tag").unwrap(), next);
             }
             answer => assert_eq!(answer.unwrap(), next, "what is damaged is not needed"),
@@ -269,7 +404,7 @@ fn store_answers_while_its_own_thread_makes_index_files() {
     assert_eq!(store.stats().entities, writers * 5 + 1, "the store's own entity is one");
     let segments = store.stats().segments;
     store.close().unwrap();
-    assert_eq!(index_files(&place).len() as u64, segments - 1);
+    assert_eq!(index_files(&place).len() as u64, merged(segments - 1));
     let store = Store::open(place.dir(), config()).unwrap();
     assert_eq!(store.open_report().index_rebuilt, [0_u64; 0]);
     for (thread, n) in (0..writers).flat_map(|thread| (0..each).map(move |n| (thread, n))) {

@@ -4,22 +4,28 @@
 
 use batpak_format::{EventId, EventKind, FooterBuilder, KeyId, StoreId};
 
+use batpak_segment::KnownSegment;
+
 use super::{
-    Section,
+    Section, Span,
     head::PartHead,
     keyed::{KeyedBuilder, hash},
     list::put_varint,
-    table,
+    table::{self, Slots},
 };
 use crate::index::memory::MemoryPart;
 
 /// The version of every section's layout.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 impl MemoryPart {
-    /// The index file of these events; none when there are none.
-    pub(crate) fn encode(&self, store: &StoreId) -> Option<Vec<u8>> {
+    /// The index file of these events, with what their segment says of itself if it ends with them; none when there are no events.
+    pub(crate) fn encode(&self, store: &StoreId, rolled: Option<KnownSegment>) -> Option<Vec<u8>> {
         let head = self.part_head(*store)?;
+        let begin = u64::from(self.rows.get(0)?.offset);
+        let (segment, end, first, chain_hash) = (self.segment, self.end, head.first, head.chain_hash);
+        let mut spans = Vec::new();
+        Span { segment, begin, end, first, chain_hash, rolled }.encode(&mut spans);
         let offsets: Vec<u8> = self.rows.iter().flat_map(|row| row.offset.to_le_bytes()).collect();
         let mut footer = FooterBuilder::new().section(Section::Head.tag(), VERSION, &head.encode()).section(
             Section::Offsets.tag(),
@@ -29,7 +35,7 @@ impl MemoryPart {
         let mut ids: Vec<(u64, u32)> =
             self.ids.iter().zip(0..).map(|(id, at)| (hash(store, id.as_bytes()), at)).collect();
         let mut table = Vec::new();
-        table::put(&mut table, &mut ids);
+        table::put(&mut table, Slots::Narrow, &mut ids);
         footer = footer.section(Section::Ids.tag(), VERSION, &table);
         for (section, builder) in self.keyed(store) {
             if let Some(bytes) = builder.finish() {
@@ -37,17 +43,17 @@ impl MemoryPart {
             }
         }
         footer = footer.section(Section::Named.tag(), VERSION, &self.named_bytes());
-        Some(footer.section(Section::Records.tag(), VERSION, &self.records_bytes()).finish(0))
+        footer = footer.section(Section::Records.tag(), VERSION, &self.records_bytes());
+        Some(footer.section(Section::Spans.tag(), VERSION, &spans).finish(0))
     }
 
     fn part_head(&self, store: StoreId) -> Option<PartHead> {
-        let (first_row, last_row) = (self.rows.get(0)?, self.rows.get(self.rows.len() - 1)?);
+        let last_row = self.rows.get(self.rows.len().checked_sub(1)?)?;
         let ids = self.id_range();
         Some(PartHead {
             store,
             segment: self.segment,
-            begin: u64::from(first_row.offset),
-            end: self.end,
+            last_segment: self.segment,
             first: self.first(),
             count: self.rows.len() as u64,
             new_entities: self.new_entities(),

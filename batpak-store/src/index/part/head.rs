@@ -1,20 +1,19 @@
 //! What an index file says of itself: which events it covers, and which log it was made of.
 //!
-//! Invariant: a file is used only for a segment that holds these very events: positions, bytes and the last chain hash agree.
+//! Invariant: a file is used only for segments that hold these very events: positions, bytes and the last chain hash agree.
 
 use batpak_format::{ChainHash, EventId, KeyId, StoreId};
 
 /// Bytes of an encoded head.
-pub(super) const HEAD_BYTES: usize = 16 + 8 * 8 + 32 + 16 + 16;
+pub(super) const HEAD_BYTES: usize = 16 + 7 * 8 + 32 + 16 + 16;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartHead {
     pub(crate) store: StoreId,
+    /// The first segment that it covers, and the last one.
     pub(crate) segment: u64,
-    /// Where its first frame begins and its last one ends, in bytes from the start of the segment's file.
-    pub(crate) begin: u64,
-    pub(crate) end: u64,
+    pub(crate) last_segment: u64,
     /// Its positions: the first, and how many.
     pub(crate) first: u64,
     pub(crate) count: u64,
@@ -49,7 +48,8 @@ impl PartHead {
         out.extend_from_slice(self.store.as_bytes());
         let key_id = self.key_id_max.map_or(0, KeyId::as_u64);
         let has_key = u64::from(self.key_id_max.is_some());
-        let words = [self.segment, self.begin, self.end, self.first, self.count, self.new_entities, has_key, key_id];
+        let (from, to) = (self.segment, self.last_segment);
+        let words = [from, to, self.first, self.count, self.new_entities, has_key, key_id];
         words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
         out.extend_from_slice(self.chain_hash.as_bytes());
         out.extend_from_slice(self.id_min.as_bytes());
@@ -60,27 +60,26 @@ impl PartHead {
     /// Reads a head; none for what no encoder writes.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (store, rest) = bytes.split_first_chunk::<16>()?;
-        let (words, rest) = rest.split_first_chunk::<64>()?;
+        let (words, rest) = rest.split_first_chunk::<56>()?;
         let (chain_hash, rest) = rest.split_first_chunk::<32>()?;
         let (id_min, rest) = rest.split_first_chunk::<16>()?;
         let id_max: &[u8; 16] = rest.try_into().ok()?;
-        let mut numbers = [0; 8];
+        let mut numbers = [0; 7];
         for (number, word) in numbers.iter_mut().zip(words.as_chunks().0) {
             *number = u64::from_le_bytes(*word);
         }
-        let [segment, begin, end, first, count, new_entities, has_key, key_id] = numbers;
+        let [segment, last_segment, first, count, new_entities, has_key, key_id] = numbers;
         let key_id_max = match (has_key, key_id) {
             (1, key_id) => Some(KeyId::from_u64(key_id)),
             (0, 0) => None,
             _ => return None,
         };
         let sound =
-            begin < end && end <= u64::from(u32::MAX) + (1 << 32) && count > 0 && first.checked_add(count).is_some();
+            segment <= last_segment && (1..=u64::from(u32::MAX)).contains(&count) && first.checked_add(count).is_some();
         sound.then_some(Self {
             store: StoreId::from_bytes(*store),
             segment,
-            begin,
-            end,
+            last_segment,
             first,
             count,
             new_entities,

@@ -69,20 +69,22 @@ pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
 pub(super) struct List<'a> {
     pub(super) base: u64,
     count: usize,
+    /// Added to every number.
+    shift: u32,
     last: u32,
     skips: &'a [u8],
     data: &'a [u8],
 }
 
 impl<'a> List<'a> {
-    /// Reads the list that begins here; what stands behind it does not matter.
-    pub(super) fn read(mut bytes: &'a [u8]) -> Option<Self> {
+    /// Reads the list that begins here; what stands behind it does not matter. Each number is had `shift` higher than it was put.
+    pub(super) fn read(mut bytes: &'a [u8], shift: u32) -> Option<Self> {
         let base = take_varint(&mut bytes)?;
         let count = usize::try_from(take_varint(&mut bytes)?).ok()?;
-        let last = u32::try_from(take_varint(&mut bytes)?).ok()?;
+        let last = u32::try_from(take_varint(&mut bytes)?).ok()?.checked_add(shift)?;
         let skips = count.checked_sub(1)? / BLOCK * SKIP_BYTES;
         let (skips, data) = bytes.split_at_checked(skips)?;
-        Some(Self { base, count, last, skips, data })
+        Some(Self { base, count, shift, last, skips, data })
     }
 
     pub(super) const fn count(&self) -> usize {
@@ -97,7 +99,7 @@ impl<'a> List<'a> {
         let at = block.checked_sub(1)? * SKIP_BYTES;
         let (first, offset) = self.skips.get(at..at + SKIP_BYTES)?.split_first_chunk::<4>()?;
         let offset = u32::from_le_bytes(offset.try_into().ok()?);
-        Some((u32::from_le_bytes(*first), offset as usize))
+        Some((u32::from_le_bytes(*first).checked_add(self.shift)?, offset as usize))
     }
 
     /// The numbers of a block.
@@ -109,7 +111,7 @@ impl<'a> List<'a> {
         match block {
             0 => {
                 let mut data = self.data;
-                let first = take_varint(&mut data).and_then(|first| u32::try_from(first).ok());
+                let first = take_varint(&mut data).and_then(|first| u32::try_from(first).ok()?.checked_add(self.shift));
                 Block { next: first, left, data }
             }
             _ => match self.skip(block) {
@@ -209,14 +211,16 @@ mod tests {
         #[test]
         fn list_answers_as_the_numbers_themselves(
             base in any::<u64>(),
+            shift in 0..1_u32 << 30,
             deltas in proptest::collection::vec(1..5000_u32, 1..600),
             probes in proptest::collection::vec(0..3_000_000_u32, 20),
         ) {
             let values: Vec<u32> = deltas.iter().scan(0, |sum, delta| { *sum += delta; Some(*sum - 1) }).collect();
             let mut bytes = vec![7, 7];
             put(&mut bytes, base, &values);
+            let values: Vec<u32> = values.into_iter().map(|value| value + shift).collect();
             bytes.extend([9; 3]);
-            let list = List::read(&bytes[2..]).unwrap();
+            let list = List::read(&bytes[2..], shift).unwrap();
             prop_assert_eq!((list.base, list.count(), list.last()), (base, values.len(), *values.last().unwrap()));
             prop_assert_eq!(list.iter().collect::<Vec<_>>(), values.clone());
             let mut reversed: Vec<u32> = list.newest_first().collect();
@@ -229,14 +233,14 @@ mod tests {
                 let within = values.iter().copied().filter(|value| (*from..*to).contains(value));
                 prop_assert_eq!(list.within(*from..*to).collect::<Vec<_>>(), within.collect::<Vec<_>>());
             }
-            for bound in probes.into_iter().chain(values.iter().flat_map(|value| [*value, value + 1])) {
+            for bound in probes.into_iter().map(|probe| probe + shift).chain(values.iter().flat_map(|value| [*value, value + 1])) {
                 prop_assert_eq!(list.below(bound), values.partition_point(|value| *value < bound));
             }
         }
 
         #[test]
         fn list_of_any_bytes_ends(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in any::<u32>()) {
-            if let Some(list) = List::read(&bytes) {
+            if let Some(list) = List::read(&bytes, at) {
                 // Each number takes a byte at least, so that no more come than bytes are there, and one.
                 prop_assert!(list.iter().take(BLOCK * 4).count() <= BLOCK * 4);
                 let _ = (list.get(at as usize), list.below(at), list.newest_first().take(BLOCK).count());

@@ -2,22 +2,25 @@
 //!
 //! Invariant: the same answers as the part in memory that it was made of. A hash leads to few events, and each is read before it counts.
 
-use std::{ops::Range, sync::OnceLock};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
-use batpak_format::{Cause, EventId, EventKind, FooterRow, Frame, KeyId};
+use batpak_format::{Cause, EventId, EventKind, FooterRow, Frame, KeyId, SEGMENT_HEADER_LEN};
 use batpak_keyset::KeyScope;
 use bytes::Bytes;
 
 use super::{
-    PartHead, Section,
+    PartHead, Section, Source, Span,
     keyed::{Key, Keyed},
     list::{List, take_varint},
     source::Frames,
-    table::{Shape, word},
+    table::{Shape, Table, word},
 };
 use crate::{
     ReadError,
-    index::{Address, Edges, Head, TakeKeys, Walked},
+    index::{Address, Edges, Head, Stand, TakeKeys, Walked},
     sync::{AtomicU64, Ordering},
 };
 
@@ -31,7 +34,11 @@ pub(crate) struct MappedPart {
     pub(super) checked: AtomicU64,
     /// The shapes of the tables that were looked at.
     pub(super) shapes: [OnceLock<Shape>; Section::ALL.len()],
-    pub(super) frames: Frames,
+    pub(super) source: Arc<Source>,
+    pub(super) spans: Vec<Span>,
+    /// The place of the first event of each, and the frames of its segment.
+    pub(super) first_places: Vec<u32>,
+    pub(super) frames: Vec<Frames>,
 }
 
 impl MappedPart {
@@ -39,14 +46,61 @@ impl MappedPart {
         &self.head
     }
 
+    /// The segments that it covers, in order: one entry each, or more than one that follow one another.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Where the first frame begins in its segment, and where the last one ends in its.
+    pub(crate) fn bounds(&self) -> Option<(u64, u64)> {
+        Some((self.spans.first()?.begin, self.spans.last()?.end))
+    }
+
+    /// Whether it covers whole segments, which are rolled.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.bounds().is_some_and(|(begin, _)| begin == SEGMENT_HEADER_LEN as u64)
+            && self.spans.last().is_some_and(|last| last.rolled.is_some())
+    }
+
+    /// How many segments it covers, or pieces of them.
+    pub(crate) const fn segments(&self) -> u64 {
+        self.head.last_segment - self.head.segment + 1
+    }
+
+    /// Whether another file goes on where this one ends.
+    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
+        let ends = self.spans.last().zip(next.spans.first());
+        self.head.next() == next.head.first && ends.is_some_and(|(end, begin)| begin.follows(end))
+    }
+
+    /// The bytes of its file.
+    pub(crate) fn file_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The entry that a place is in.
+    fn entry(&self, place: u32) -> usize {
+        self.first_places.partition_point(|first| *first <= place).saturating_sub(1)
+    }
+
+    /// The segment of a position that is here.
+    pub(crate) fn segment_of(&self, position: u64) -> u64 {
+        let entry = self.place(position).map(|place| self.entry(place));
+        entry.and_then(|entry| self.spans.get(entry)).map_or(0, |span| span.segment)
+    }
+
     fn damaged(&self) -> ReadError {
         ReadError::IndexDamaged { segment: self.head.segment, first_position: self.head.first }
     }
 
+    fn row(&self, section: Section) -> Option<&FooterRow> {
+        self.rows.get(section.tag() as usize - Section::Head as usize).and_then(Option::as_ref)
+    }
+
     /// The bytes of a section, checked; empty when the file has none.
-    fn section(&self, section: Section) -> Result<&[u8], ReadError> {
+    pub(super) fn section(&self, section: Section) -> Result<&[u8], ReadError> {
         let at = section.tag() as usize - Section::Head as usize;
-        let Some(row) = self.rows.get(at).and_then(Option::as_ref) else { return Ok(&[]) };
+        let Some(row) = self.row(section) else { return Ok(&[]) };
         let bit = 1 << at;
         if self.checked.load(Ordering::Acquire) & bit == 0 {
             if !row.is_whole(&self.bytes) {
@@ -57,17 +111,19 @@ impl MappedPart {
         Ok(row.bytes(&self.bytes))
     }
 
-    /// Checks the whole file, also what was found whole before.
+    /// Checks the whole file, also what was found whole before; no lookup checks a section then.
     pub(crate) fn check(&self) -> Result<(), ReadError> {
-        if self.rows.iter().flatten().all(|row| row.is_whole(&self.bytes)) { Ok(()) } else { Err(self.damaged()) }
+        if !self.rows.iter().flatten().all(|row| row.is_whole(&self.bytes)) {
+            return Err(self.damaged());
+        }
+        self.checked.store(u64::MAX, Ordering::Release);
+        Ok(())
     }
 
-    /// A section that begins with a table; none when the file has none.
-    pub(super) fn keyed(&self, section: Section) -> Result<Option<Keyed<'_>>, ReadError> {
+    /// A section that begins with a table, and what stands behind the table; none when the file has none.
+    pub(super) fn table(&self, section: Section) -> Result<Option<(Table<'_>, &[u8])>, ReadError> {
         let at = section.tag() as usize - Section::Head as usize;
-        let (Some(row), Some(shape)) = (self.rows.get(at).and_then(Option::as_ref), self.shapes.get(at)) else {
-            return Ok(None);
-        };
+        let (Some(row), Some(shape)) = (self.row(section), self.shapes.get(at)) else { return Ok(None) };
         let shape = match shape.get() {
             Some(shape) => *shape,
             None => {
@@ -75,8 +131,12 @@ impl MappedPart {
                 *shape.get_or_init(|| read)
             }
         };
-        let (table, lists) = shape.of(row.bytes(&self.bytes));
-        Ok(Some(Keyed { table, lists }))
+        Ok(Some(shape.of(row.bytes(&self.bytes))))
+    }
+
+    pub(super) fn keyed(&self, section: Section) -> Result<Option<Keyed<'_>>, ReadError> {
+        let Some((table, rest)) = self.table(section)? else { return Ok(None) };
+        Keyed::new(table, rest, &self.first_places).ok_or_else(|| self.damaged()).map(Some)
     }
 
     fn offset(&self, place: u32) -> Result<u64, ReadError> {
@@ -92,36 +152,60 @@ impl MappedPart {
         u32::try_from(position.checked_sub(self.head.first)?).ok().filter(|place| u64::from(*place) < self.head.count)
     }
 
-    /// Lends the frame of an event.
+    /// Lends the frame of an event. That the offsets are whole is asked when there is no such frame: one that is found is the event's.
     pub(super) fn frame<R>(&self, place: u32, read: impl FnOnce(&Frame<'_>) -> R) -> Result<R, ReadError> {
-        self.frames.with(self.global(place), self.offset(place)?, read)
+        let frames = self.frames.get(self.entry(place)).ok_or_else(|| self.damaged())?;
+        let offsets = self.row(Section::Offsets).map_or(&[][..], |row| row.bytes(&self.bytes));
+        let offset = word(offsets, place as usize).ok_or_else(|| self.damaged())?;
+        let lent = frames.with(self.global(place), u64::from(offset), read);
+        if lent.is_err() {
+            self.section(Section::Offsets)?;
+        }
+        lent
     }
 
-    /// The list of a key; `is` tells by an event of a list whether it is the key's.
-    pub(super) fn list(
-        &self,
+    /// The lists of a key that a test picks by what they say of themselves, the newest first; `is` tells by an event of a list whether it
+    /// is the key's. There is one in each entry with events of the key.
+    fn lists_where<'a>(
+        &'a self,
+        (section, key): (Section, Key),
+        pick: impl Fn(&List<'a>) -> bool + 'a,
+        is: impl Fn(&Frame<'_>) -> bool + 'a,
+    ) -> Result<impl Iterator<Item = Result<List<'a>, ReadError>> + 'a, ReadError> {
+        let lists = self.keyed(section)?.into_iter().flat_map(move |keyed| keyed.find(key)).filter(pick);
+        Ok(lists.filter_map(move |list| match self.frame(list.last(), &is) {
+            Ok(true) => Some(Ok(list)),
+            Ok(false) => None,
+            Err(why) => Some(Err(why)),
+        }))
+    }
+
+    /// All lists of a key, the newest first.
+    fn lists<'a>(
+        &'a self,
         section: Section,
         key: Key,
-        is: &dyn Fn(&Frame<'_>) -> bool,
-    ) -> Result<Option<List<'_>>, ReadError> {
-        let Some(keyed) = self.keyed(section)? else { return Ok(None) };
-        for list in keyed.find(key) {
-            if self.frame(list.last(), is)? {
-                return Ok(Some(list));
-            }
-        }
-        Ok(None)
+        is: impl Fn(&Frame<'_>) -> bool + 'a,
+    ) -> Result<impl Iterator<Item = Result<List<'a>, ReadError>> + 'a, ReadError> {
+        self.lists_where((section, key), |_| true, is)
     }
 
-    fn stream(&self, key: Key, entity: &str) -> Result<Option<List<'_>>, ReadError> {
-        self.list(Section::Entities, key, &|frame| frame.header().entity() == entity)
+    /// The newest list of an entity that a test picks.
+    fn stream<'a>(
+        &'a self,
+        key: Key,
+        entity: &'a str,
+        pick: impl Fn(&List<'a>) -> bool + 'a,
+    ) -> Result<Option<List<'a>>, ReadError> {
+        let is = move |frame: &Frame<'_>| frame.header().entity() == entity;
+        self.lists_where((Section::Entities, key), pick, is)?.next().transpose()
     }
 
     pub(crate) fn position_of(&self, key: Key, id: &EventId) -> Result<Option<u64>, ReadError> {
         if !self.head.may_hold(id) {
             return Ok(None);
         }
-        for place in self.keyed(Section::Ids)?.into_iter().flat_map(|ids| ids.values(key)) {
+        for place in self.table(Section::Ids)?.into_iter().flat_map(|(ids, _)| ids.find(key.hash)) {
             if self.frame(place, |frame| frame.header().id() == *id)? {
                 return Ok(Some(self.global(place)));
             }
@@ -131,13 +215,27 @@ impl MappedPart {
 
     /// The positions of the events here that may have an id: hardly ever one that does not.
     pub(crate) fn positions_near(&self, key: Key, id: &EventId) -> Result<impl Iterator<Item = u64>, ReadError> {
-        let ids = if self.head.may_hold(id) { self.keyed(Section::Ids)? } else { None };
-        Ok(ids.into_iter().flat_map(move |ids| ids.values(key)).map(|place| self.global(place)))
+        let ids = if self.head.may_hold(id) { self.table(Section::Ids)? } else { None };
+        Ok(ids.into_iter().flat_map(move |(ids, _)| ids.find(key.hash)).map(|place| self.global(place)))
     }
 
     pub(crate) fn address(&self, position: u64) -> Result<Option<Address>, ReadError> {
         let Some(place) = self.place(position) else { return Ok(None) };
-        Ok(Some(Address { segment: self.head.segment, offset: self.offset(place)? }))
+        let segment = self.spans.get(self.entry(place)).map_or(0, |span| span.segment);
+        Ok(Some(Address { segment, offset: self.offset(place)? }))
+    }
+
+    /// Where the event at a position stands, and how far.
+    pub(crate) fn stand(&self, position: u64) -> Result<Option<Stand>, ReadError> {
+        let Some(place) = self.place(position) else { return Ok(None) };
+        let entry = self.entry(place);
+        let Some(span) = self.spans.get(entry) else { return Err(self.damaged()) };
+        let offset = self.offset(place)?;
+        let behind = self.first_places.get(entry + 1).map_or(self.head.count, |first| u64::from(*first));
+        let is_last = u64::from(place) + 1 >= behind;
+        let end = if is_last { span.end } else { self.offset(place + 1)? };
+        let address = Address { segment: span.segment, offset };
+        Ok(Some(Stand { position, address, len: end.saturating_sub(offset) }))
     }
 
     pub(crate) fn id_at(&self, position: u64) -> Result<Option<EventId>, ReadError> {
@@ -149,7 +247,7 @@ impl MappedPart {
     }
 
     pub(crate) fn head_of(&self, key: Key, entity: &str) -> Result<Option<Head>, ReadError> {
-        let Some(list) = self.stream(key, entity)? else { return Ok(None) };
+        let Some(list) = self.stream(key, entity, |_| true)? else { return Ok(None) };
         let head = |frame: &Frame<'_>| {
             let header = frame.header();
             Head { revision: header.revision(), position: header.position(), chain_hash: header.chain_hash() }
@@ -159,33 +257,44 @@ impl MappedPart {
 
     /// The position of an entity's event by its revision, if it is one of these.
     pub(crate) fn position_at(&self, key: Key, entity: &str, revision: u64) -> Result<Option<u64>, ReadError> {
-        let Some(list) = self.stream(key, entity)? else { return Ok(None) };
-        let at = revision.checked_sub(list.base).and_then(|at| usize::try_from(at).ok());
-        Ok(at.and_then(|at| list.get(at)).map(|place| self.global(place)))
+        let at = move |list: &List<'_>| {
+            let at = usize::try_from(revision.checked_sub(list.base)?).ok()?;
+            Some(at).filter(|at| *at < list.count())
+        };
+        let Some(list) = self.stream(key, entity, move |list| at(list).is_some())? else { return Ok(None) };
+        Ok(at(&list).and_then(|at| list.get(at)).map(|place| self.global(place)))
     }
 
     /// How many of the entity's events stand before a position; none when that cannot be told from this part.
     pub(crate) fn revisions_below(&self, key: Key, entity: &str, position: u64) -> Result<Option<u64>, ReadError> {
-        let Some(list) = self.stream(key, entity)? else { return Ok(None) };
         let bound = u32::try_from(position.saturating_sub(self.head.first)).unwrap_or(u32::MAX);
-        let below = list.below(bound);
-        Ok((below > 0).then_some(list.base + below as u64))
+        let list = self.stream(key, entity, move |list| list.get(0).is_some_and(|first| first < bound))?;
+        Ok(list.map(|list| list.base + list.below(bound) as u64))
     }
 
-    /// The keys of a key scope in order, each with the position of the first event here that names it.
+    /// The keys of a key scope in order, each with the position of the first event here that names it; one may be named again.
     pub(crate) fn keys_of(&self, key: Key, scope: &KeyScope) -> Result<Vec<(KeyId, u64)>, ReadError> {
-        let is = |frame: &Frame<'_>| self.frames.source.key_scope(frame).as_ref() == Some(scope);
-        match self.list(Section::KeyScopes, key, &is)? {
-            Some(list) => self.keys_in(list),
-            None => Ok(Vec::new()),
+        let mut lists: Vec<List<'_>> = self.scope_lists(key, scope)?.collect::<Result<_, _>>()?;
+        lists.reverse();
+        let mut keys = Vec::new();
+        for list in lists {
+            keys.append(&mut self.keys_in(list)?);
         }
+        Ok(keys)
     }
 
     /// The key that a key scope has after these events.
     pub(crate) fn key_of(&self, key: Key, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
-        let is = |frame: &Frame<'_>| self.frames.source.key_scope(frame).as_ref() == Some(scope);
-        let Some(list) = self.list(Section::KeyScopes, key, &is)? else { return Ok(None) };
+        let Some(list) = self.scope_lists(key, scope)?.next().transpose()? else { return Ok(None) };
         self.frame(list.last(), |frame| frame.header().encryption().map(|encryption| encryption.key_id))
+    }
+
+    fn scope_lists<'a>(
+        &'a self,
+        key: Key,
+        scope: &'a KeyScope,
+    ) -> Result<impl Iterator<Item = Result<List<'a>, ReadError>> + 'a, ReadError> {
+        self.lists(Section::KeyScopes, key, move |frame| self.source.key_scope(frame).as_ref() == Some(scope))
     }
 
     fn keys_in(&self, list: List<'_>) -> Result<Vec<(KeyId, u64)>, ReadError> {
@@ -200,7 +309,7 @@ impl MappedPart {
     pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool, take: TakeKeys<'_>) -> Result<(), ReadError> {
         let Some(keyed) = self.keyed(Section::KeyScopes)? else { return Ok(()) };
         for list in keyed.all() {
-            let scope = self.frame(list.last(), |frame| self.frames.source.key_scope(frame))?;
+            let scope = self.frame(list.last(), |frame| self.source.key_scope(frame))?;
             if let Some(scope) = scope.filter(|scope| within(scope)) {
                 take(&scope, self.keys_in(list)?);
             }
@@ -237,12 +346,12 @@ impl MappedPart {
 
     pub(crate) fn caused_by(&self, key: Key, id: &EventId) -> Result<Vec<u64>, ReadError> {
         let is = |frame: &Frame<'_>| frame.header().causes().any(|cause| cause.id == *id);
-        self.positions(self.list(Section::Causes, key, &is)?)
+        self.positions(self.lists(Section::Causes, key, is)?)
     }
 
     pub(crate) fn correlated(&self, key: Key, id: &EventId) -> Result<Vec<u64>, ReadError> {
         let is = |frame: &Frame<'_>| frame.header().correlation() == Some(*id);
-        self.positions(self.list(Section::Correlations, key, &is)?)
+        self.positions(self.lists(Section::Correlations, key, is)?)
     }
 
     /// Shows the frames of the store's own events that an open takes in.
@@ -253,8 +362,13 @@ impl MappedPart {
         Ok(())
     }
 
-    fn positions(&self, list: Option<List<'_>>) -> Result<Vec<u64>, ReadError> {
-        Ok(list.into_iter().flat_map(List::iter).map(|place| self.global(place)).collect())
+    /// In order.
+    fn positions<'a>(
+        &self,
+        newest_first: impl Iterator<Item = Result<List<'a>, ReadError>>,
+    ) -> Result<Vec<u64>, ReadError> {
+        let lists: Vec<List<'a>> = newest_first.collect::<Result<_, _>>()?;
+        Ok(lists.into_iter().rev().flat_map(List::iter).map(|place| self.global(place)).collect())
     }
 
     /// The edges of an event, its causes as its frame has them.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use batpak_format::{EventKind, Header};
+use batpak_format::{EventKind, Frame, Header};
 
 use super::{MappedPart, Section, keyed::Key, list::List};
 use crate::{ReadError, condition::QueryItem};
@@ -14,11 +14,13 @@ impl MappedPart {
     /// Returns the last position, not before `from`, at which an event matches.
     pub(crate) fn newest_match(&self, item: &QueryItem, from: u64) -> Result<Option<u64>, ReadError> {
         let from = self.place(from.max(self.head.first)).unwrap_or(u32::MAX);
-        let Some(lists) = self.lists(item)? else { return self.newest_of((from..self.head.count as u32).rev(), item) };
-        let mut newest = None;
+        let Some(lists) = self.lists_of(item, from)? else {
+            return self.newest_of((from..self.head.count as u32).rev(), item);
+        };
+        let mut newest: Option<u64> = None;
         for list in lists {
-            let found = self.newest_of(list.newest_first().take_while(|place| *place >= from), item)?;
-            newest = newest.max(found);
+            let after = |place: &u32| *place >= from && newest.is_none_or(|newest| self.global(*place) > newest);
+            newest = self.newest_of(list.newest_first().take_while(after), item)?.or(newest);
         }
         Ok(newest)
     }
@@ -29,7 +31,9 @@ impl MappedPart {
             u32::try_from(position.saturating_sub(self.head.first).min(self.head.count)).unwrap_or(u32::MAX)
         };
         let range = place(window.start)..place(window.end);
-        let Some(lists) = self.lists(item)? else { return Ok(range.map(|place| self.global(place)).collect()) };
+        let Some(lists) = self.lists_of(item, range.start)? else {
+            return Ok(range.map(|place| self.global(place)).collect());
+        };
         let mut places: Vec<u32> = lists.into_iter().flat_map(|list| list.within(range.clone())).collect();
         places.sort_unstable();
         places.dedup();
@@ -49,33 +53,49 @@ impl MappedPart {
         Ok(None)
     }
 
-    /// The lists to walk; none when no dimension is named. Tags pick the fewest events, kinds the most.
-    fn lists(&self, item: &QueryItem) -> Result<Option<Vec<List<'_>>>, ReadError> {
-        if let Some(tag) = item.tags.first() {
-            let list = self
-                .list(Section::Tags, self.key(tag.as_bytes()), &|frame| frame.header().tags().any(|has| has == tag))?;
-            return Ok(Some(list.into_iter().collect()));
-        }
+    /// The lists to walk that reach up to `from`, those of a key from the newest on; none when no dimension is named. Tags pick the fewest
+    /// events, kinds the most.
+    fn lists_of(&self, item: &QueryItem, from: u32) -> Result<Option<Vec<List<'_>>>, ReadError> {
         let mut lists = Vec::new();
-        if !item.entities.is_empty() {
+        if let Some(tag) = item.tags.first() {
+            let is = |frame: &Frame<'_>| frame.header().tags().any(|has| has == tag);
+            self.gather(Section::Tags, tag.as_bytes(), from, &is, &mut lists)?;
+        } else if !item.entities.is_empty() {
             for entity in &item.entities {
-                let is = &|frame: &batpak_format::Frame<'_>| frame.header().entity() == entity;
-                lists.extend(self.list(Section::Entities, self.key(entity.as_bytes()), is)?);
+                let is = |frame: &Frame<'_>| frame.header().entity() == entity;
+                self.gather(Section::Entities, entity.as_bytes(), from, &is, &mut lists)?;
             }
         } else if !item.scopes.is_empty() {
             for scope in &item.scopes {
-                let is = &|frame: &batpak_format::Frame<'_>| frame.header().scope() == scope;
-                lists.extend(self.list(Section::Scopes, self.key(scope.as_bytes()), is)?);
+                let is = |frame: &Frame<'_>| frame.header().scope() == scope;
+                self.gather(Section::Scopes, scope.as_bytes(), from, &is, &mut lists)?;
             }
         } else if !item.kinds.is_empty() {
             for kind in &item.kinds {
-                let is = &|frame: &batpak_format::Frame<'_>| frame.header().kind() == *kind;
-                lists.extend(self.list(Section::Kinds, self.key(&kind.as_u16().to_le_bytes()), is)?);
+                let is = |frame: &Frame<'_>| frame.header().kind() == *kind;
+                self.gather(Section::Kinds, &kind.as_u16().to_le_bytes(), from, &is, &mut lists)?;
             }
         } else {
             return Ok(None);
         }
         Ok(Some(lists))
+    }
+
+    fn gather<'a>(
+        &'a self,
+        section: Section,
+        key: &[u8],
+        from: u32,
+        is: &dyn Fn(&Frame<'_>) -> bool,
+        lists: &mut Vec<List<'a>>,
+    ) -> Result<(), ReadError> {
+        let Some(keyed) = self.keyed(section)? else { return Ok(()) };
+        for list in keyed.find(self.key(key)).filter(|list| list.last() >= from) {
+            if self.frame(list.last(), is)? {
+                lists.push(list);
+            }
+        }
+        Ok(())
     }
 }
 

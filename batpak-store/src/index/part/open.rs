@@ -1,13 +1,13 @@
 //! Opening index files.
 //!
-//! Invariant: only the table and the head are read; what the head says decides whether the file is of use.
+//! Invariant: only the table, the head and the segments are read; what they say decides whether the file is of use.
 
 use std::{io, sync::Arc};
 
 use batpak_format::{FooterRow, FooterTable};
 use batpak_segment::Access;
 
-use super::{MappedPart, PartHead, Section, Source, encode::VERSION, source::Frames};
+use super::{MappedPart, PartHead, Section, Source, Span, encode::VERSION, source::Frames};
 use crate::sync::AtomicU64;
 
 impl MappedPart {
@@ -25,12 +25,24 @@ impl MappedPart {
                 return Ok(None);
             }
         }
-        let head = rows[0].filter(|row| row.is_whole(&bytes)).and_then(|row| PartHead::decode(row.bytes(&bytes)));
-        let Some(head) = head.filter(|head| (head.store, head.segment, head.first) == (source.store, segment, first))
-        else {
+        let whole = |at: usize| rows[at].as_ref().filter(|row| row.is_whole(&bytes)).map(|row| row.bytes(&bytes));
+        let head = whole(0).and_then(PartHead::decode);
+        let spans = whole(Section::Spans.tag() as usize - Section::Head.tag() as usize).and_then(Span::decode_all);
+        let Some((head, spans)) = head.zip(spans) else { return Ok(None) };
+        if (head.store, head.segment, head.first) != (source.store, segment, first) || !agree(&head, &spans) {
             return Ok(None);
-        };
-        let frames = Frames::new(Arc::clone(source), segment);
-        Ok(Some(Self { head, rows, bytes, checked: AtomicU64::new(0), shapes: Default::default(), frames }))
+        }
+        let first_places = spans.iter().map(|span| (span.first - head.first) as u32).collect();
+        let frames = spans.iter().map(|span| Frames::new(Arc::clone(source), span.segment)).collect();
+        let (checked, shapes, source) = (AtomicU64::new(0), Default::default(), Arc::clone(source));
+        Ok(Some(Self { head, rows, bytes, checked, shapes, source, spans, first_places, frames }))
     }
+}
+
+/// Whether the head says what the entries say.
+fn agree(head: &PartHead, spans: &[Span]) -> bool {
+    let (Some(one), Some(last)) = (spans.first(), spans.last()) else { return false };
+    (one.segment, one.first) == (head.segment, head.first)
+        && (last.segment, last.chain_hash) == (head.last_segment, head.chain_hash)
+        && last.first < head.next()
 }

@@ -32,8 +32,9 @@ pub(crate) struct Source {
     pub(crate) store: StoreId,
     /// Whether this process may write and remove index files.
     pub(crate) writable: bool,
-    /// One file is written at a time, so that nobody takes away what another is writing.
-    pub(super) writing: Mutex<()>,
+    /// The turn to write: one file is written and put in its place at a time, so that nobody takes away what another is writing. It is
+    /// taken before the lock around the index, never with it.
+    pub(crate) writing: Mutex<()>,
     /// Which events share a key; none when no two do.
     pub(crate) shared: Option<Granularity>,
 }

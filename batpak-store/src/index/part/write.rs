@@ -6,26 +6,53 @@
 use std::{
     ffi::OsStr,
     io::{self, ErrorKind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
-use batpak_segment::Disk;
+use batpak_format::{FooterStream, SEGMENT_HEADER_LEN, SegmentEnd, SegmentHeader};
+use batpak_segment::{Access, Disk, DiskFile, KnownSegment, read_footer, segment_path};
 
-use super::{MappedPart, Source};
-use crate::{index::MemoryPart, sync::lock};
+use super::{MappedPart, Section, Source, encode::VERSION};
+use crate::index::MemoryPart;
 
 const UNFINISHED: &str = ".tmp";
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// So many bytes are gathered before they are written.
+const BUFFER_BYTES: usize = 256 << 10;
+/// A large file is synced in pieces, so that a synced append beside it waits for one of them and not for the file.
+const SYNC_BYTES: u64 = 4 << 20;
 
 impl Source {
-    /// Gives a part in memory its file, in the place of one that stands there.
+    /// Gives a part in memory its file, in the place of one that stands there. The caller has the turn.
     pub(crate) fn write(self: &Arc<Self>, part: &MemoryPart) -> io::Result<MappedPart> {
-        let bytes = part.encode(&self.store).ok_or(ErrorKind::InvalidInput)?;
-        let _turn = lock(&self.writing);
-        let path = self.path(part.segment(), part.first());
-        let unfinished = path.with_extension(UNFINISHED.trim_start_matches('.'));
+        let rolled = self.rolled(part.segment())?;
+        let ends =
+            |known: &KnownSegment| (known.footer.log_len, known.footer.next_position) == (part.end(), part.next());
+        let bytes = part.encode(&self.store, rolled.filter(ends)).ok_or(ErrorKind::InvalidInput)?;
+        let (unfinished, file) = self.begin(part.segment(), part.first())?;
+        file.write_all_at(&bytes, 0)?;
+        self.name(&unfinished, &*file, part.segment(), part.first())
+    }
+
+    /// What header and footer of a segment say, when the next one follows.
+    fn rolled(&self, segment: u64) -> io::Result<Option<KnownSegment>> {
+        let file = self.disk.open(&segment_path(&self.segments, segment), Access::Read)?;
+        let mut header = [0; SEGMENT_HEADER_LEN];
+        let read = file.read_full_at(&mut header, 0)?;
+        let header = SegmentHeader::decode(header.get(..read).unwrap_or_default()).ok();
+        let footer = read_footer(&*file).ok().flatten().filter(|footer| footer.summary.end == SegmentEnd::Rolled);
+        Ok(header.zip(footer).map(|(header, footer)| KnownSegment {
+            header,
+            footer: footer.summary,
+            footer_end: footer.end,
+        }))
+    }
+
+    /// Makes a file that has not its name yet.
+    fn begin(&self, segment: u64, first: u64) -> io::Result<(PathBuf, Arc<dyn DiskFile>)> {
+        let unfinished = self.path(segment, first).with_extension(UNFINISHED.trim_start_matches('.'));
         let file = match create(&*self.disk, &unfinished) {
             Err(why) if why.kind() == ErrorKind::NotFound => {
                 self.disk.create_dir(&self.dir, DIR_MODE)?;
@@ -33,15 +60,33 @@ impl Source {
             }
             created => created?,
         };
-        file.write_all_at(&bytes, 0)?;
+        Ok((unfinished, file))
+    }
+
+    /// Gives a file its name, and opens it. It is checked whole here, where no append waits for it.
+    fn name(
+        self: &Arc<Self>,
+        unfinished: &Path,
+        file: &dyn DiskFile,
+        segment: u64,
+        first: u64,
+    ) -> io::Result<MappedPart> {
         file.sync_all()?;
-        self.disk.rename(&unfinished, &path)?;
-        MappedPart::open(self, part.segment(), part.first())?.ok_or_else(|| ErrorKind::InvalidData.into())
+        self.disk.rename(unfinished, &self.path(segment, first))?;
+        let part = MappedPart::open(self, segment, first)?.filter(|part| part.check().is_ok());
+        part.ok_or_else(|| ErrorKind::InvalidData.into())
     }
 
     /// Removes an index file, or what is left of one. It is derived: one that stays is of no harm.
     pub(crate) fn remove(&self, name: &OsStr) {
         drop(self.disk.remove(&self.dir.join(name)));
+    }
+
+    /// Removes files whose events another file covers now. That one has its name durably first: else a crash could take both.
+    pub(crate) fn remove_covered(&self, files: impl Iterator<Item = (u64, u64)>) {
+        if self.disk.sync_dir(&self.dir).is_ok() {
+            files.for_each(|(segment, first)| drop(self.disk.remove(&self.path(segment, first))));
+        }
     }
 
     /// Whether a file was being written when its process ended.
@@ -50,7 +95,97 @@ impl Source {
     }
 }
 
-fn create(disk: &dyn Disk, path: &Path) -> io::Result<Arc<dyn batpak_segment::DiskFile>> {
+/// An index file that is written section by section.
+#[derive(Debug)]
+pub(super) struct Sink {
+    source: Arc<Source>,
+    /// The segment and the first position.
+    place: (u64, u64),
+    unfinished: PathBuf,
+    file: Arc<dyn DiskFile>,
+    stream: FooterStream,
+    buffer: Vec<u8>,
+    /// So many bytes of the buffer are in the checks.
+    checked: usize,
+    at: u64,
+    synced: u64,
+    /// The first write that failed; nothing is written after it.
+    failed: Option<io::Error>,
+}
+
+impl Sink {
+    pub(super) fn create(source: &Arc<Source>, segment: u64, first: u64) -> io::Result<Self> {
+        let (unfinished, file) = source.begin(segment, first)?;
+        Ok(Self {
+            source: Arc::clone(source),
+            place: (segment, first),
+            unfinished,
+            file,
+            stream: FooterStream::new(),
+            buffer: Vec::with_capacity(BUFFER_BYTES),
+            checked: 0,
+            at: 0,
+            synced: 0,
+            failed: None,
+        })
+    }
+
+    /// Begins a section.
+    pub(super) fn section(&mut self, section: Section) {
+        self.check();
+        self.stream.section(section.tag(), VERSION);
+    }
+
+    /// Takes what was gathered of the section into its check.
+    fn check(&mut self) {
+        let more = self.buffer.get(self.checked..).filter(|more| !more.is_empty());
+        more.into_iter().for_each(|more| self.stream.feed(more));
+        self.checked = self.buffer.len();
+    }
+
+    /// Takes the next bytes of the section.
+    pub(super) fn put(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, rest) = bytes.split_at(bytes.len().min(BUFFER_BYTES - self.buffer.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = rest;
+            if self.buffer.len() == BUFFER_BYTES {
+                self.check();
+                self.drain();
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        if self.failed.is_none()
+            && let Err(why) = self.file.write_all_at(&self.buffer, self.at)
+        {
+            self.failed = Some(why);
+        }
+        self.at += self.buffer.len() as u64;
+        self.checked = 0;
+        if self.failed.is_none() && self.at >= self.synced + SYNC_BYTES {
+            self.failed = self.file.sync_data().err();
+            self.synced = self.at;
+        }
+        self.buffer.clear();
+    }
+
+    /// Ends the file, gives it its name and opens it.
+    pub(super) fn finish(mut self) -> io::Result<MappedPart> {
+        self.check();
+        let end = std::mem::take(&mut self.stream).finish(0);
+        self.drain();
+        self.buffer.extend_from_slice(&end);
+        self.drain();
+        match self.failed {
+            Some(why) => Err(why),
+            None => self.source.name(&self.unfinished, &*self.file, self.place.0, self.place.1),
+        }
+    }
+}
+
+fn create(disk: &dyn Disk, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
     match disk.create_new(path, FILE_MODE) {
         Err(why) if why.kind() == ErrorKind::AlreadyExists => {
             disk.remove(path)?;
