@@ -22,4 +22,5 @@ mod foreign;
 mod read;
 mod recovery;
 mod truncation;
+mod unopened;
 mod write;
