@@ -200,8 +200,10 @@ impl<'a> SyncTurn<'a> {
     /// Gives the turn back and wakes everybody, without the lock: they all want it.
     fn end(self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let pipeline = self.pipeline;
-        drop(self.end_silently(state));
-        pipeline.synced.notify_all();
+        let state = self.end_silently(state);
+        let waiters = pipeline.synced.waiters();
+        drop(state);
+        waiters.wake();
         lock(&pipeline.state)
     }
 

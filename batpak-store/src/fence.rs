@@ -151,8 +151,10 @@ impl Fence {
         let result = publish.publish(&mut |mark| {
             self.covered_below.fetch_max(mark.as_u64(), Ordering::AcqRel);
             leader.covered = true;
-            drop(lock(&self.turn));
-            self.ended.notify_all();
+            let turn = lock(&self.turn);
+            let waiters = self.ended.waiters();
+            drop(turn);
+            waiters.wake();
         });
         leader.outcome = match result {
             Err(_) if seeded(Defect::FailedPublicationAccepted) => {
@@ -205,10 +207,12 @@ impl Drop for Leader<'_> {
         {
             turn.failed = Some((turn.ended, Arc::clone(why)));
         }
-        drop(turn);
-        if !seeded(Defect::PublicationWakesNobody) {
-            self.fence.ended.notify_all();
+        if seeded(Defect::PublicationWakesNobody) {
+            return;
         }
+        let waiters = self.fence.ended.waiters();
+        drop(turn);
+        waiters.wake();
     }
 }
 

@@ -181,7 +181,8 @@ pub(crate) struct Marked<'k> {
 
 impl Drop for Marked<'_> {
     fn drop(&mut self) {
-        lock(&self.keys.state).marked = Selection::default();
+        let mut state = lock(&self.keys.state);
+        state.marked = Selection::default();
         self.keys.changed.notify_all();
     }
 }

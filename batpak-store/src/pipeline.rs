@@ -58,7 +58,7 @@ impl Pipeline {
         let Start { log, tail, next_position, chain } = start;
         Self {
             state: Mutex::new(State::new(Pen::new(log), tail, next_position, chain)),
-            beat: Beat::default(),
+            beat: Beat::new(),
             progress: Signal::new(),
             synced: Signal::new(),
             gathered: Signal::new(),

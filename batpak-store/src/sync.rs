@@ -48,28 +48,26 @@ pub(crate) fn write<T>(rw: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     }
 }
 
-/// A condition variable that knows whether anybody waits: telling nobody costs no system call.
+/// A condition variable that knows whether anybody waits: telling nobody, or those who were told and did not run yet, costs no system call.
 ///
-/// Invariant: whoever waits is counted while it holds the lock under which it looked, and whoever notifies has changed the state
-/// under the same lock before; so a count of zero means that everybody who looks from now on sees the change. The count itself is
+/// Invariant: whoever waits says so while it holds the lock under which it looked, and whoever notifies changes the state and takes back
+/// what was said under the same lock; so when nobody has said so, everybody who looks from now on sees the change. What was said is
 /// ordered by that lock, and is no step of a model.
 #[derive(Debug)]
 pub(crate) struct Signal {
     condvar: Condvar,
-    waiting: std::sync::atomic::AtomicU32,
+    waited_for: std::sync::atomic::AtomicBool,
 }
 
 impl Signal {
     pub(crate) fn new() -> Self {
-        Self { condvar: Condvar::new(), waiting: std::sync::atomic::AtomicU32::new(0) }
+        Self { condvar: Condvar::new(), waited_for: std::sync::atomic::AtomicBool::new(false) }
     }
 
     /// Waits for a notification.
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.waiting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let guard = wait(&self.condvar, guard);
-        self.waiting.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        guard
+        self.waited_for.store(true, std::sync::atomic::Ordering::Relaxed);
+        wait(&self.condvar, guard)
     }
 
     /// Waits for a notification or for the time to pass; no correctness rests on the time.
@@ -79,44 +77,92 @@ impl Signal {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
-        self.waiting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let guard = wait_timeout(&self.condvar, mutex, guard, timeout);
-        self.waiting.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        guard
+        self.waited_for.store(true, std::sync::atomic::Ordering::Relaxed);
+        wait_timeout(&self.condvar, mutex, guard, timeout)
     }
 
-    /// Wakes everybody who waits; under the lock or after it.
+    /// Wakes everybody who waits. The caller holds the lock under which it changed what they wait for.
     pub(crate) fn notify_all(&self) {
-        if self.waiting.load(std::sync::atomic::Ordering::Relaxed) > 0 {
-            self.condvar.notify_all();
+        self.waiters().wake();
+    }
+
+    /// Everybody who waits now, to be woken when the lock is given up; the caller holds it.
+    pub(crate) fn waiters(&self) -> Waiters<'_> {
+        let waited_for = self.waited_for.load(std::sync::atomic::Ordering::Relaxed);
+        if waited_for {
+            self.waited_for.store(false, std::sync::atomic::Ordering::Relaxed);
+        }
+        Waiters(waited_for.then_some(&self.condvar))
+    }
+}
+
+/// Those who wait for a signal, if anybody does.
+#[must_use]
+pub(crate) struct Waiters<'s>(Option<&'s Condvar>);
+
+impl Waiters<'_> {
+    pub(crate) fn wake(self) {
+        if let Some(condvar) = self.0 {
+            condvar.notify_all();
         }
     }
 }
 
 /// A count that whoever is about to sleep looks at for a moment first; no correctness rests on it.
-#[derive(Debug, Default)]
-pub(crate) struct Beat(std::sync::atomic::AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Beat {
+    count: std::sync::atomic::AtomicU64,
+    /// With one core, nothing goes on while somebody looks.
+    #[cfg(not(all(test, loom)))]
+    several_cores: bool,
+    /// Whether somebody looks for the longer moment.
+    #[cfg(not(all(test, loom)))]
+    looking: std::sync::atomic::AtomicBool,
+}
 
 /// About two microseconds: as long as a short write takes, and less than a sleep and a wake cost.
 #[cfg(not(all(test, loom)))]
 const LOOKS: u32 = 64;
 
+/// Some ten microseconds, for one at a time: a sleep and a wake cost more than most writes, and a second one who looked as long would take
+/// the core that the writer needs.
+#[cfg(not(all(test, loom)))]
+const LONGER_LOOKS: u32 = 512;
+
 impl Beat {
+    pub(crate) fn new() -> Self {
+        Self {
+            count: std::sync::atomic::AtomicU64::new(0),
+            #[cfg(not(all(test, loom)))]
+            several_cores: cores() > 1,
+            #[cfg(not(all(test, loom)))]
+            looking: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::Acquire)
+        self.count.load(std::sync::atomic::Ordering::Acquire)
     }
 
     pub(crate) fn next(&self) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Release);
+        self.count.fetch_add(1, std::sync::atomic::Ordering::Release);
     }
 
     /// Returns whether the count went on from `seen` within a moment.
     #[cfg(not(all(test, loom)))]
     pub(crate) fn went_on(&self, seen: u64) -> bool {
-        (0..LOOKS).any(|_| {
+        if !self.several_cores {
+            return self.count() != seen;
+        }
+        let longer = !self.looking.swap(true, std::sync::atomic::Ordering::Relaxed);
+        let ended = (0..if longer { LONGER_LOOKS } else { LOOKS }).any(|_| {
             std::hint::spin_loop();
             self.count() != seen
-        })
+        });
+        if longer {
+            self.looking.store(false, std::sync::atomic::Ordering::Relaxed);
+        }
+        ended
     }
 
     /// A model has no moments.
@@ -126,6 +172,7 @@ impl Beat {
     }
 }
 
+/// The cores of the machine.
 #[cfg(not(all(test, loom)))]
 fn cores() -> usize {
     static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -276,5 +323,47 @@ pub(crate) fn sleep(time: Duration) {
     {
         let _ = time;
         loom::thread::yield_now();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signal_is_for_those_who_wait_and_for_each_once() {
+        let (signal, told) = (Signal::new(), Mutex::new(false));
+        assert!(signal.waiters().0.is_none(), "nobody waits yet");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut told = lock(&told);
+                while !*told {
+                    told = signal.wait(told);
+                }
+            });
+            loop {
+                let mut told = lock(&told);
+                let waiters = signal.waiters();
+                if waiters.0.is_some() {
+                    *told = true;
+                    assert!(signal.waiters().0.is_none(), "whoever waits is told once");
+                    drop(told);
+                    return waiters.wake();
+                }
+                drop(told);
+                std::thread::yield_now();
+            }
+        });
+        assert!(signal.waiters().0.is_none(), "nobody waits any more");
+    }
+
+    #[test]
+    fn beat_goes_on_only_when_it_did() {
+        let beat = Beat::new();
+        let seen = beat.count();
+        assert!(!beat.went_on(seen));
+        beat.next();
+        assert!(beat.went_on(seen));
+        assert!(!beat.went_on(beat.count()));
     }
 }
