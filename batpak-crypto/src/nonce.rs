@@ -1,7 +1,8 @@
 //! Nonces, and the small buffer they come from.
 //!
-//! Every nonce is 24 bytes of the entropy source and is handed out once: a buffer is dropped when the process id
-//! changes and when a refill fails, and what was handed out is zeroed in it.
+//! Every nonce is 24 bytes of the entropy source and is handed out once, as are the other public random bytes that are
+//! drawn beside them: a buffer is dropped when the process id changes and when a refill fails, and what was handed out is
+//! zeroed in it.
 
 use core::fmt;
 
@@ -12,8 +13,11 @@ use crate::{Entropy, EntropyError, hex};
 /// Bytes of a nonce of XChaCha20-Poly1305.
 pub const NONCE_LEN: usize = 24;
 
-/// The most nonces that wait in a buffer: 384 bytes, so that a refill is one short call.
-pub const NONCES_BUFFERED_MAX: usize = 16;
+/// A refill of this size is one short call, and there are few of them.
+const BUFFER_LEN: usize = 1024;
+
+/// The most nonces that wait in a buffer of 1,024 bytes.
+pub const NONCES_BUFFERED_MAX: usize = BUFFER_LEN / NONCE_LEN;
 
 /// A value used once with a key; public, and stored beside the ciphertext.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,10 +64,11 @@ pub enum NonceMode {
     PerCall,
 }
 
-/// Hands out nonces, drawn up to [`NONCES_BUFFERED_MAX`] at a time.
+/// Hands out nonces, drawn up to [`NONCES_BUFFERED_MAX`] at a time, and other public random bytes beside them.
 #[derive(ZeroizeOnDrop)]
 pub struct NonceBuffer {
-    bytes: [u8; NONCE_LEN * NONCES_BUFFERED_MAX],
+    bytes: [u8; BUFFER_LEN],
+    /// So many of the bytes are not handed out, from the first on.
     left: usize,
     #[zeroize(skip)]
     mode: NonceMode,
@@ -75,7 +80,7 @@ impl NonceBuffer {
     /// Makes an empty buffer.
     #[must_use]
     pub const fn new(mode: NonceMode) -> Self {
-        Self { bytes: [0; NONCE_LEN * NONCES_BUFFERED_MAX], left: 0, mode, process: None }
+        Self { bytes: [0; BUFFER_LEN], left: 0, mode, process: None }
     }
 
     /// Hands out the next nonce. `process` is the caller's process id now: what was drawn under another is dropped,
@@ -84,32 +89,44 @@ impl NonceBuffer {
     /// # Errors
     /// [`EntropyError`] when the source fails; the buffer is then empty and no nonce was handed out.
     pub fn next(&mut self, entropy: &dyn Entropy, process: u32) -> Result<Nonce, EntropyError> {
+        self.draw(entropy, process).map(Nonce)
+    }
+
+    /// Hands out random bytes that are no nonce and no secret, as [`next`](Self::next) does nonces: those of an event's
+    /// id. Up to 1,024 bytes.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the source fails; the buffer is then empty and nothing was handed out.
+    pub fn draw<const LEN: usize>(&mut self, entropy: &dyn Entropy, process: u32) -> Result<[u8; LEN], EntropyError> {
+        const { assert!(LEN <= BUFFER_LEN, "a buffer has so many bytes") };
+        let mut drawn = [0; LEN];
         if self.mode == NonceMode::PerCall {
-            return Nonce::generate(entropy);
+            entropy.fill(&mut drawn)?;
+            return Ok(drawn);
         }
         if self.process != Some(process) {
             self.clear();
         }
-        if self.left == 0 {
+        if self.left < LEN {
             if let Err(error) = entropy.fill(&mut self.bytes) {
                 self.clear();
                 return Err(error);
             }
-            self.left = NONCES_BUFFERED_MAX;
+            self.left = BUFFER_LEN;
             self.process = Some(process);
         }
-        self.left -= 1;
-        let at = self.left * NONCE_LEN;
-        let mut nonce = [0; NONCE_LEN];
-        nonce.copy_from_slice(&self.bytes[at..at + NONCE_LEN]);
-        self.bytes[at..at + NONCE_LEN].zeroize();
-        Ok(Nonce(nonce))
+        let at = self.left - LEN;
+        let place = &mut self.bytes[at..self.left];
+        drawn.copy_from_slice(place);
+        place.zeroize();
+        self.left = at;
+        Ok(drawn)
     }
 
     /// Returns how many nonces wait in the buffer.
     #[must_use]
     pub const fn buffered(&self) -> usize {
-        self.left
+        self.left / NONCE_LEN
     }
 
     /// Drops every nonce that waits.
@@ -122,6 +139,6 @@ impl NonceBuffer {
 
 impl fmt::Debug for NonceBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NonceBuffer").field("mode", &self.mode).field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("NonceBuffer").field("mode", &self.mode).field("left", &self.buffered()).finish_non_exhaustive()
     }
 }

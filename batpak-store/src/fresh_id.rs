@@ -1,48 +1,19 @@
-//! Ids for events that were given none: ordered by time, with random bits drawn as nonces are.
+//! Ids for events that were given none: ordered by time, with random bits drawn as nonces are, from the same buffer.
 //!
 //! Invariant: no random bits are used twice, and none are kept where nonces are drawn one by one.
 
-use batpak_crypto::{Entropy, EntropyError, NonceBuffer, NonceMode};
+use batpak_crypto::{Entropy, EntropyError, NonceBuffer};
 use batpak_format::{EventId, Timestamp};
 
-/// Random bytes of one id.
-const RANDOM_BYTES: usize = 10;
-
-/// See the module.
-#[derive(Debug)]
-pub(crate) struct FreshIds {
-    mode: NonceMode,
-    drawn: NonceBuffer,
-    /// What a draw left: its bytes are enough for two ids.
-    left: Option<[u8; RANDOM_BYTES]>,
-}
-
-impl FreshIds {
-    pub(crate) const fn new(mode: NonceMode) -> Self {
-        Self { mode, drawn: NonceBuffer::new(mode), left: None }
-    }
-
-    /// Makes an id; the caller has seen that this is the process with that id.
-    pub(crate) fn next(
-        &mut self,
-        entropy: &dyn Entropy,
-        process: u32,
-        now: Timestamp,
-    ) -> Result<EventId, EntropyError> {
-        let random = match self.left.take() {
-            Some(left) => left,
-            None => {
-                let drawn = self.drawn.next(entropy, process)?;
-                let (first, rest) = drawn.as_bytes().split_at(RANDOM_BYTES);
-                self.left = rest.first_chunk().copied().filter(|_| self.mode == NonceMode::Buffered);
-                let mut random = [0; RANDOM_BYTES];
-                random.copy_from_slice(first);
-                random
-            }
-        };
-        let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
-        Ok(EventId::time_ordered(millis, random))
-    }
+/// Makes an id; the caller has seen that this is the process with that id.
+pub(crate) fn fresh_id(
+    nonces: &mut NonceBuffer,
+    entropy: &dyn Entropy,
+    process: u32,
+    now: Timestamp,
+) -> Result<EventId, EntropyError> {
+    let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
+    Ok(EventId::time_ordered(millis, nonces.draw(entropy, process)?))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -51,6 +22,8 @@ mod tests {
         collections::HashSet,
         sync::atomic::{AtomicUsize, Ordering},
     };
+
+    use batpak_crypto::NonceMode;
 
     use super::*;
 
@@ -68,11 +41,11 @@ mod tests {
 
     #[test]
     fn fresh_ids_use_no_random_bits_twice() {
-        for (mode, drawn) in [(NonceMode::Buffered, 4 * 384), (NonceMode::PerCall, 100 * 24)] {
-            let (entropy, mut ids) = (Counted::default(), FreshIds::new(mode));
-            let made: HashSet<EventId> =
-                (0..100).map(|_| ids.next(&entropy, 1, Timestamp::from_micros(7_000_000)).unwrap()).collect();
-            assert_eq!((made.len(), entropy.0.into_inner()), (100, drawn), "{mode:?}");
+        for (mode, drawn) in [(NonceMode::Buffered, 2 * 1024), (NonceMode::PerCall, 200 * 10)] {
+            let (entropy, mut nonces) = (Counted::default(), NonceBuffer::new(mode));
+            let now = Timestamp::from_micros(7_000_000);
+            let made: HashSet<EventId> = (0..200).map(|_| fresh_id(&mut nonces, &entropy, 1, now).unwrap()).collect();
+            assert_eq!((made.len(), entropy.0.into_inner()), (200, drawn), "{mode:?}");
         }
     }
 }

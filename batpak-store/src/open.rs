@@ -14,7 +14,6 @@ use crate::{
     Config, Durability, OpenError, OpenReport, Pending, Store, StoreInfo,
     accept::accept,
     defect::{Defect, seeded},
-    fresh_id::FreshIds,
     index::Source,
     indexing::Indexer,
     inspect::inspect,
@@ -30,7 +29,7 @@ use crate::{
     store::Side,
     sync::{AtomicBool, Mutex},
     view::View,
-    writer::Writer,
+    writer::{NONCE_BUFFERS, Writer},
 };
 
 impl Store {
@@ -380,8 +379,7 @@ impl Parts<'_> {
             deferred_delay: config.deferred_delay,
             clock: Arc::clone(&config.clock),
             entropy: Arc::clone(&config.entropy),
-            nonces: Mutex::new(NonceBuffer::new(config.nonce_mode)),
-            ids: Mutex::new(FreshIds::new(config.nonce_mode)),
+            nonces: [(); NONCE_BUFFERS].map(|()| Box::new(Mutex::new(NonceBuffer::new(config.nonce_mode)))),
             shred_turn: Mutex::new(()),
             process: ForkMark::new(),
             drainer: Mutex::new(None),

@@ -262,6 +262,15 @@ fn one_by_one<T, R>(
     }
 }
 
+/// Takes a lock if nobody holds it.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(panicked)) => Some(panicked.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 /// Takes a shared lock if nobody keeps it from being taken.
 pub(crate) fn try_read<T>(rw: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
     match rw.try_read() {

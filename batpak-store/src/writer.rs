@@ -15,14 +15,17 @@ use crate::{
     defect::{Defect, seeded},
     durability::WRITE_BACK_BYTES,
     fence::Fenced,
-    fresh_id::FreshIds,
+    fresh_id::fresh_id,
     indexing::Indexer,
     keys::Keys,
     pipeline::Pipeline,
     rules::Rules,
     state::{Ahead, State},
-    sync::{AtomicBool, JoinHandle, Mutex, MutexGuard, Ordering, lock, spawn},
+    sync::{AtomicBool, JoinHandle, Mutex, MutexGuard, Ordering, lock, spawn, try_lock},
 };
+
+/// A thread takes the first one that is free.
+pub(crate) const NONCE_BUFFERS: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,8 +39,8 @@ pub(crate) struct Writer {
     pub(crate) deferred_delay: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) nonces: Mutex<NonceBuffer>,
-    pub(crate) ids: Mutex<FreshIds>,
+    /// For nonces, and for the random bits of ids: several, so that no thread waits while another refills one.
+    pub(crate) nonces: [Box<Mutex<NonceBuffer>>; NONCE_BUFFERS],
     /// One shred, rekey, readmission or hold at a time.
     pub(crate) shred_turn: Mutex<()>,
     pub(crate) process: ForkMark,
@@ -55,15 +58,19 @@ impl Writer {
         if self.process.is_forked() { Err(AppendError::Forked) } else { Ok(()) }
     }
 
+    fn nonces(&self) -> MutexGuard<'_, NonceBuffer> {
+        self.nonces.iter().find_map(|nonces| try_lock(nonces)).unwrap_or_else(|| lock(&self.nonces[0]))
+    }
+
     pub(crate) fn nonce(&self) -> Result<Nonce, AppendError> {
-        lock(&self.nonces).next(&*self.entropy, self.process.process()).map_err(|_| AppendError::SealFailed)
+        self.nonces().next(&*self.entropy, self.process.process()).map_err(|_| AppendError::SealFailed)
     }
 
     /// A fresh id, ordered by time.
     pub(crate) fn fresh_id(&self) -> Result<EventId, AppendError> {
         let now = self.clock.now();
-        let drawn = lock(&self.ids).next(&*self.entropy, self.process.process(), now);
-        drawn.map_err(|_| AppendError::SealFailed)
+        let made = fresh_id(&mut self.nonces(), &*self.entropy, self.process.process(), now);
+        made.map_err(|_| AppendError::SealFailed)
     }
 
     /// Step 5.
