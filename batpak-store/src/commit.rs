@@ -3,9 +3,10 @@
 //! Invariants: under the commit lock, ids, causes and keys are checked against the state that the events would join, and then nothing
 //! fails any more: positions, revisions and chain hashes are given out, dense and in order, to all events of a unit or to none.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
 use batpak_format::{ChainHash, EventId, EventKind, FrameSeed, KeyId, Placement, StoreId, chain_hash, entity_root};
+use hashbrown::{HashTable, hash_table};
 use smallvec::SmallVec;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     defect::{Defect, seeded},
     fence::Fenced,
     gate::Moment,
-    index::{Address, Entry, LogIndex},
+    index::{Address, Entry, IdHash, LogIndex},
     keys::Keys,
     pipeline::Pipeline,
     rules::{Permitted, Rules},
@@ -121,7 +122,7 @@ impl Pipeline {
             index.load_head(event.coordinate.entity())?;
         }
         let (first, segment) = (state.next_position, state.tail.segment);
-        let mut receipts = place(&mut state, &mut index, fenced, durability, context);
+        let mut receipts = place(&mut state, &mut index, fenced, &within.hashes, durability, context);
         drop(index);
         if permitted.is_some() {
             receipts.iter_mut().for_each(|receipt| receipt.gates.clone_from(&permitted));
@@ -201,38 +202,54 @@ pub(crate) struct Known {
 
 /// What the events of a unit are to each other, known before the commit lock is taken.
 struct Within {
-    /// Their ids, when there are several, each with the number of the first event that has it.
-    numbers: HashMap<EventId, usize>,
+    /// Of their ids, by the event's number.
+    hashes: SmallVec<[IdHash; 1]>,
+    /// When there are several, the number of the first event that has an id.
+    numbers: HashTable<usize>,
     /// The first event whose id an earlier one has.
     duplicate: Option<usize>,
 }
 
 impl Within {
     fn of(events: &[Sealed]) -> Self {
-        let (mut numbers, mut duplicate) = (HashMap::new(), None);
+        let id = |number: usize| events.get(number).map(|event| event.frame.id());
+        let hashes: SmallVec<[IdHash; 1]> = events.iter().map(|event| IdHash::of(&event.frame.id())).collect();
+        let hash_of = |number: &usize| hashes.get(*number).map_or(0, |hash| hash.as_u64());
+        let (mut numbers, mut duplicate) = (HashTable::new(), None);
         if events.len() > 1 {
-            numbers.reserve(events.len());
-            for (number, event) in events.iter().enumerate() {
-                if *numbers.entry(event.frame.id()).or_insert(number) != number {
-                    duplicate = duplicate.or(Some(number));
+            numbers.reserve(events.len(), hash_of);
+            for (number, hash) in hashes.iter().enumerate() {
+                let same = |earlier: &usize| id(*earlier) == id(number);
+                match numbers.entry(hash.as_u64(), same, hash_of) {
+                    hash_table::Entry::Occupied(_) => duplicate = duplicate.or(Some(number)),
+                    hash_table::Entry::Vacant(place) => drop(place.insert(number)),
                 }
             }
         }
-        Self { numbers, duplicate }
+        Self { hashes, numbers, duplicate }
+    }
+
+    /// The number of the first event that has an id.
+    fn number_of(&self, events: &[Sealed], id: &EventId) -> Option<usize> {
+        if self.numbers.is_empty() {
+            return None;
+        }
+        let same = |number: &usize| events.get(*number).is_some_and(|event| event.frame.id() == *id);
+        self.numbers.find(IdHash::of(id).as_u64(), same).copied()
     }
 
     /// Checks that keys are live, ids stand once, and causes are known: in the log, earlier in the unit, or marked external. Returns
     /// whether an id is in the log already.
     fn check(&self, index: &LogIndex, events: &[Sealed], keys: Option<&Keys>) -> Result<bool, AppendError> {
         let mut known = false;
-        for (number, event) in events.iter().enumerate() {
+        for (number, (event, hash)) in events.iter().zip(&self.hashes).enumerate() {
             if let Some((keys, (scope, key_id))) = keys.zip(event.shared_key())
                 && keys.is_condemned(scope, key_id)
             {
                 return Err(AppendError::ScopeShredded);
             }
-            known |= index.position_of(&event.frame.id())?.is_some();
-            let earlier = |id: &EventId| self.numbers.get(id).is_some_and(|cause| *cause < number);
+            known |= index.position_of_hashed(&event.frame.id(), *hash)?.is_some();
+            let earlier = |id: &EventId| self.number_of(events, id).is_some_and(|cause| cause < number);
             for cause in event.causes.iter().filter(|cause| !cause.external) {
                 if !earlier(&cause.id) && index.position_of(&cause.id)?.is_none() {
                     return Err(AppendError::UnknownCause { cause: cause.id });
@@ -251,6 +268,7 @@ fn place(
     state: &mut State,
     index: &mut LogIndex,
     fenced: Fenced<'_>,
+    hashes: &[IdHash],
     durability: Durability,
     context: &CommitContext<'_>,
 ) -> Receipts {
@@ -270,11 +288,11 @@ fn place(
     let mut receipts = Receipts::with_capacity(events.len());
     let mut offset = place.offset;
     let mut left = bytes.as_mut_slice();
-    for event in events.iter() {
+    for (event, hash) in events.iter().zip(hashes) {
         let (frame, behind) = left.split_at_mut(event.frame.len());
         let address = Address { segment: place.segment, offset };
         offset += frame.len() as u64;
-        receipts.push(place_event(state, index, event, frame, address, context));
+        receipts.push(place_event(state, index, (event, *hash), frame, address, context));
         left = behind;
     }
     let chain = state.chain;
@@ -287,7 +305,7 @@ fn place(
 fn place_event(
     state: &mut State,
     index: &mut LogIndex,
-    event: &Sealed,
+    (event, id_hash): (&Sealed, IdHash),
     frame: &mut [u8],
     address: Address,
     context: &CommitContext<'_>,
@@ -304,7 +322,7 @@ fn place_event(
     let placement = Placement { position, revision, time, chain_hash: chain, durable_mark: state.sync.durable };
     let seed = FrameSeed { store: context.store, segment: address.segment, offset: address.offset };
     let tags: SmallVec<[&str; 4]> = event.tags.iter().collect();
-    index.push(&Entry {
+    let entry = Entry {
         position,
         revision,
         id,
@@ -319,7 +337,8 @@ fn place_event(
         chain_hash: chain,
         key_id: event.key_id(),
         key_scope: event.key.as_ref().and_then(|key| key.scope.as_ref()),
-    });
+    };
+    index.push_hashed(&entry, id_hash);
     state.next_position += 1;
     state.chain = chain;
     let run = state.run_placed();

@@ -18,6 +18,7 @@
 mod chain;
 mod column;
 mod ended;
+mod id_hash;
 mod matching;
 mod memory;
 mod names;
@@ -34,6 +35,7 @@ use batpak_keyset::KeyScope;
 use crate::{ReadError, condition::QueryItem};
 
 pub(crate) use ended::{Ended, Part, merge};
+pub(crate) use id_hash::IdHash;
 pub(crate) use memory::{MemoryPart, Room};
 pub(crate) use part::{INDEX_DIR, MappedPart, Shelf, Source, Span};
 use part::{Key, is_time_ordered};
@@ -122,7 +124,12 @@ impl LogIndex {
 
     /// Returns the position of an event.
     pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
-        match self.active.position_of(id) {
+        self.position_of_hashed(id, IdHash::of(id))
+    }
+
+    /// As [`LogIndex::position_of`], with the id's hash at hand.
+    pub(crate) fn position_of_hashed(&self, id: &EventId, hash: IdHash) -> Result<Option<u64>, ReadError> {
+        match self.active.position_of_hashed(id, hash) {
             None => self.ended.position_of(id),
             found => Ok(found),
         }
@@ -154,7 +161,7 @@ impl LogIndex {
 
     /// Sees to it that the entity's head is told from memory.
     pub(crate) fn load_head(&mut self, entity: &str) -> Result<(), ReadError> {
-        if !self.active.knows(entity)
+        if !self.active.recalls(entity)
             && let Some(head) = self.ended.head(entity)?
         {
             self.active.note_head(entity, head);
@@ -163,8 +170,8 @@ impl LogIndex {
     }
 
     /// Returns the last event of an entity whose head was loaded; since then at most one segment was begun.
-    pub(crate) fn loaded_head(&self, entity: &str) -> Option<Head> {
-        self.active.head(entity).or_else(|| self.ended.last_memory()?.head(entity))
+    pub(crate) fn loaded_head(&mut self, entity: &str) -> Option<Head> {
+        self.active.recall_head(entity).or_else(|| self.ended.last_memory()?.head(entity))
     }
 
     /// Returns the position of an entity's event by its revision.
@@ -217,10 +224,15 @@ impl LogIndex {
 
     /// Adds the next event, in the segment of the last one or in the next segment.
     pub(crate) fn push(&mut self, entry: &Entry<'_>) {
+        self.push_hashed(entry, IdHash::of(&entry.id));
+    }
+
+    /// As [`LogIndex::push`], with the hash of the event's id at hand.
+    pub(crate) fn push_hashed(&mut self, entry: &Entry<'_>, hash: IdHash) {
         if entry.address.segment != self.active.segment() {
             self.begin(entry.address.segment);
         }
-        self.active.push(entry);
+        self.active.push_hashed(entry, hash);
     }
 
     /// Goes on in a segment.

@@ -3,7 +3,10 @@
 //! Invariant: each event keeps the position of the key's event before it, so a list costs one table entry a key and four bytes an
 //! event, and it is walked from its last event back.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
+};
 
 use super::column::Column;
 
@@ -12,14 +15,44 @@ const NONE: u32 = u32::MAX;
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Chain<K> {
-    last: HashMap<K, u32>,
+    last: HashMap<K, u32, BuildHasherDefault<Spread>>,
     /// By position.
     previous: Column<u32>,
 }
 
+/// The hash of a kind or of a scope's number: nobody chooses many of these, and they differ.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spread(u64);
+
+impl Spread {
+    fn mix(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.mix(u64::from(*byte)));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.mix(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.mix(u64::from(number));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl<K: Eq + Hash> Chain<K> {
     pub(super) fn new() -> Self {
-        Self { last: HashMap::new(), previous: Column::new() }
+        Self { last: HashMap::default(), previous: Column::new() }
     }
 
     /// Adds the event at the next position.

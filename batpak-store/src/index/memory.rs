@@ -9,19 +9,14 @@ mod change;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
 use hashbrown::HashTable;
 
 use super::{
-    Address, Edges, Head, TakeKeys, Walked, chain::Chain, column::Column, matching::Newest, names::Names,
+    Address, Edges, Head, IdHash, TakeKeys, Walked, chain::Chain, column::Column, matching::Newest, names::Names,
     postings::Postings, sparse::Sparse,
 };
 
@@ -42,6 +37,8 @@ pub(super) struct Stream {
     pub(super) first_revision: u64,
     /// The position of its last event before these, when it was looked up.
     before: Option<u64>,
+    /// The key of its last event here, where others may share it.
+    key: Option<KeyId>,
 }
 
 /// See the module. Positions are the log's outside, and places in the part inside.
@@ -51,7 +48,6 @@ pub(crate) struct MemoryPart {
     first: u64,
     /// Where the last frame ends, in its segment.
     pub(super) end: u64,
-    hasher: RandomState,
     pub(super) ids: Column<EventId>,
     /// Of the ids that are ordered by time; one that was taken back may stay in it.
     id_range: Option<(EventId, EventId)>,
@@ -101,7 +97,6 @@ impl MemoryPart {
             segment,
             first,
             end: 0,
-            hasher: RandomState::new(),
             ids: Column::new(),
             id_range: None,
             rows: Column::new(),
@@ -160,11 +155,6 @@ impl MemoryPart {
 
     fn stream(&self, entity: &str) -> Option<&Stream> {
         self.streams.get(self.entities.find(entity)? as usize)
-    }
-
-    /// Whether the entity's head can be told from this part alone.
-    pub(crate) fn knows(&self, entity: &str) -> bool {
-        self.stream(entity).is_some_and(|stream| !stream.positions.is_empty() || stream.before.is_some())
     }
 
     /// The keys that events here name, in runs: the first one, and how many.
@@ -236,8 +226,12 @@ impl MemoryPart {
 
     /// Returns the position of an event.
     pub(crate) fn position_of(&self, id: &EventId) -> Option<u64> {
-        let hash = self.hasher.hash_one(id);
-        let found = self.by_id.find(hash, |place| self.ids.get(*place as usize).as_ref() == Some(id))?;
+        self.position_of_hashed(id, IdHash::of(id))
+    }
+
+    /// As [`MemoryPart::position_of`], with the id's hash at hand.
+    pub(crate) fn position_of_hashed(&self, id: &EventId, hash: IdHash) -> Option<u64> {
+        let found = self.by_id.find(hash.as_u64(), |place| self.ids.get(*place as usize).as_ref() == Some(id))?;
         Some(self.global(*found))
     }
 
@@ -251,7 +245,11 @@ impl MemoryPart {
     }
 
     pub(crate) fn head(&self, entity: &str) -> Option<Head> {
-        let stream = self.stream(entity)?;
+        self.head_of(self.entities.find(entity)?)
+    }
+
+    fn head_of(&self, entity: u32) -> Option<Head> {
+        let stream = self.streams.get(entity as usize)?;
         let position = match stream.positions.last() {
             Some(last) => self.global(*last),
             None => stream.before?,

@@ -1,4 +1,6 @@
 //! Names that many events share, each kept once under a small number.
+//!
+//! Invariant: the number that was asked for last is told by one comparison: an append asks several times for the same name.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,29 +9,42 @@ use std::{collections::HashMap, sync::Arc};
 pub(super) struct Names {
     numbers: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
+    /// The number of the last event's name.
+    recent: u32,
     bytes: usize,
 }
 
 impl Names {
     pub(super) fn with_capacity(names: usize) -> Self {
-        Self { numbers: HashMap::with_capacity(names), names: Vec::with_capacity(names), bytes: 0 }
+        Self { numbers: HashMap::with_capacity(names), names: Vec::with_capacity(names), recent: 0, bytes: 0 }
     }
 
     /// Returns the number of a name, giving it one when it is new.
     pub(super) fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
+        if let Some(number) = self.recall(name) {
+            return number;
         }
         let number = u32::try_from(self.names.len()).expect("four billion names do not fit in memory");
         let name: Arc<str> = name.into();
         self.bytes += name.len() + 16;
         self.names.push(Arc::clone(&name));
         self.numbers.insert(name, number);
+        self.recent = number;
         number
     }
 
     pub(super) fn find(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
+        match self.name(self.recent) {
+            Some(recent) if **recent == *name => Some(self.recent),
+            _ => self.numbers.get(name).copied(),
+        }
+    }
+
+    /// As [`Names::find`], for a name that will be asked for again at once.
+    pub(super) fn recall(&mut self, name: &str) -> Option<u32> {
+        let number = self.find(name)?;
+        self.recent = number;
+        Some(number)
     }
 
     pub(super) fn name(&self, number: u32) -> Option<&Arc<str>> {
@@ -45,5 +60,22 @@ impl Names {
         self.bytes
             + self.names.capacity() * size_of::<Arc<str>>()
             + self.numbers.capacity() * (size_of::<(Arc<str>, u32)>() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_numbers_whichever_was_asked_for_last() {
+        let mut names = Names::default();
+        assert_eq!((names.find("a"), names.recall("a")), (None, None));
+        assert_eq!(["a", "b", "a", "c"].map(|name| names.number(name)), [0, 1, 0, 2]);
+        for recent in ["a", "b", "c"] {
+            names.recall(recent);
+            assert_eq!(["a", "b", "c", "d"].map(|name| names.find(name)), [Some(0), Some(1), Some(2), None]);
+        }
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 }

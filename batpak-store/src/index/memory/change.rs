@@ -1,14 +1,25 @@
 //! How the index in memory changes: at its end, an event at a time.
 
-use std::hash::BuildHasher;
-
 use batpak_format::{ChainHash, EventId, KeyId};
 use batpak_keyset::KeyScope;
 
 use super::{MemoryPart, OwnKeys, Row, Stream};
-use crate::index::{Entry, Head, is_time_ordered};
+use crate::index::{Entry, Head, IdHash, is_time_ordered};
 
 impl MemoryPart {
+    /// Whether the entity's head can be told from this part alone. It is the one that will be asked for next.
+    pub(crate) fn recalls(&mut self, entity: &str) -> bool {
+        let number = self.entities.recall(entity);
+        let stream = number.and_then(|number| self.streams.get(number as usize));
+        stream.is_some_and(|stream| !stream.positions.is_empty() || stream.before.is_some())
+    }
+
+    /// As [`MemoryPart::head`], for an entity that an event is about to be added to.
+    pub(crate) fn recall_head(&mut self, entity: &str) -> Option<Head> {
+        let number = self.entities.recall(entity)?;
+        self.head_of(number)
+    }
+
     /// Notes the head that an entity has before this part's events.
     pub(crate) fn note_head(&mut self, entity: &str, head: Head) {
         let number = self.entities.number(entity) as usize;
@@ -17,6 +28,7 @@ impl MemoryPart {
             chain_hash: head.chain_hash,
             first_revision: head.revision + 1,
             before: Some(head.position),
+            key: None,
         };
         match self.streams.get_mut(number) {
             Some(known) => *known = stream,
@@ -35,6 +47,11 @@ impl MemoryPart {
     /// # Panics
     /// When the segment passes 4 GiB, which no segment does.
     pub(crate) fn push(&mut self, entry: &Entry<'_>) {
+        self.push_hashed(entry, IdHash::of(&entry.id));
+    }
+
+    /// As [`MemoryPart::push`], with the hash of the event's id at hand.
+    pub(crate) fn push_hashed(&mut self, entry: &Entry<'_>, hash: IdHash) {
         debug_assert_eq!((entry.position, entry.address.segment), (self.next(), self.segment), "positions are dense");
         let place = u32::try_from(self.ids.len()).expect("a segment below 4 GiB holds fewer events");
         let offset = u32::try_from(entry.address.offset).expect("a frame begins below 4 GiB of its segment");
@@ -43,13 +60,13 @@ impl MemoryPart {
         let scope = self.scopes.number(entry.scope);
         self.rows.push(Row { offset, stream, scope });
         self.kinds.push(entry.kind);
-        self.push_id(entry.id, place);
+        self.push_id(entry.id, hash, place);
         self.push_edges(entry, place);
         self.by_kind.push(entry.kind, place);
         self.by_scope.push(scope, place);
         self.push_tags(entry.tags, place);
         match (entry.key_scope, entry.key_id) {
-            (Some(scope), Some(key_id)) => self.push_key(scope, key_id, place),
+            (Some(scope), Some(key_id)) => self.push_key(scope, key_id, stream, place),
             (None, Some(key_id)) => self.push_own_key(key_id, place),
             (_, None) => {}
         }
@@ -63,6 +80,7 @@ impl MemoryPart {
                 chain_hash: entry.chain_hash,
                 first_revision: entry.revision,
                 before: None,
+                key: None,
             });
         }
         if let Some(stream) = self.streams.get_mut(number as usize) {
@@ -72,20 +90,26 @@ impl MemoryPart {
         number
     }
 
-    fn push_id(&mut self, id: EventId, place: u32) {
+    fn push_id(&mut self, id: EventId, hash: IdHash, place: u32) {
         self.ids.push(id);
         if is_time_ordered(&id) {
             let (least, most) = self.id_range.unwrap_or((id, id));
             let by_bytes = |id: &EventId| *id.as_bytes();
             self.id_range = Some((std::cmp::min_by_key(least, id, by_bytes), std::cmp::max_by_key(most, id, by_bytes)));
         }
-        let (hasher, ids) = (&self.hasher, &self.ids);
-        self.by_id.insert_unique(hasher.hash_one(id), place, |place| {
-            ids.get(*place as usize).map_or(0, |id| hasher.hash_one(id))
+        let ids = &self.ids;
+        self.by_id.insert_unique(hash.as_u64(), place, |place| {
+            ids.get(*place as usize).map_or(0, |id| IdHash::of(&id).as_u64())
         });
     }
 
-    fn push_key(&mut self, scope: &KeyScope, key_id: KeyId, place: u32) {
+    /// A key is of one key scope: where the entity's event before this one has it, it is noted already.
+    fn push_key(&mut self, scope: &KeyScope, key_id: KeyId, stream: u32, place: u32) {
+        if let Some(stream) = self.streams.get_mut(stream as usize)
+            && stream.key.replace(key_id) == Some(key_id)
+        {
+            return;
+        }
         match self.keys.get_mut(scope) {
             Some(keys) => {
                 if keys.last().is_none_or(|(last, _)| *last != key_id) {
@@ -132,13 +156,13 @@ impl MemoryPart {
     pub(crate) fn pop(&mut self, previous: ChainHash) {
         let (Some(id), Some(row)) = (self.ids.pop(), self.rows.pop()) else { return };
         let place = self.ids.len() as u32;
-        let hash = self.hasher.hash_one(id);
-        if let Ok(found) = self.by_id.find_entry(hash, |at| *at == place) {
+        if let Ok(found) = self.by_id.find_entry(IdHash::of(&id).as_u64(), |at| *at == place) {
             found.remove();
         }
         if let Some(stream) = self.streams.get_mut(row.stream as usize) {
             stream.positions.pop();
             stream.chain_hash = previous;
+            stream.key = None;
         }
         self.end = u64::from(row.offset);
         self.causes.pop(place);
