@@ -334,6 +334,7 @@ fn place_event(
         correlation: event.correlation,
         causes: event.causes.as_slice(),
         tags: &tags,
+        time,
         chain_hash: chain,
         key_id: event.key_id(),
         key_scope: event.key.as_ref().and_then(|key| key.scope.as_ref()),

@@ -3,6 +3,8 @@
 //! Invariants: one entity's events are found through the index: no others are read. So are those of a scope, a kind or a tag that
 //! few events have. All others that go forwards are found by where the one before ends, and the index is asked once a rolled segment. What is read, and what is refused, is what a get reads and refuses.
 
+use std::ops::Range;
+
 use batpak_format::{Frame, Header};
 use bytes::Bytes;
 
@@ -25,12 +27,13 @@ impl Walk {
     pub(crate) fn new(store: &Store, query: Query, from_revision: u64) -> Result<Self, ReadError> {
         let visible = store.view().visible();
         let to = query.to.unwrap_or(visible).min(visible);
+        let Range { start: from, end: to } = store.view().within_times(query.from..to, query.since, query.until);
         let (next, end) = match &query.entity {
             Some(entity) => {
                 let below = |position| store.view().revisions_below(entity, position);
-                (below(query.from)?.max(from_revision), below(to)?)
+                (below(from)?.max(from_revision), below(to)?)
             }
-            None => (query.from, to),
+            None => (from, to),
         };
         let left = query.limit.unwrap_or(u64::MAX);
         let mut range = next..end;

@@ -26,10 +26,11 @@ mod part;
 mod postings;
 mod sparse;
 mod stand;
+mod times;
 
 use std::{ops::Range, sync::Arc};
 
-use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId, StoreId};
+use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId, StoreId, Timestamp};
 use batpak_keyset::KeyScope;
 
 use crate::{ReadError, condition::QueryItem};
@@ -40,6 +41,7 @@ pub(crate) use memory::{MemoryPart, Room};
 pub(crate) use part::{INDEX_DIR, MappedPart, Shelf, Source, Span};
 use part::{Key, is_time_ordered};
 pub(crate) use stand::Stand;
+pub(crate) use times::Times;
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ pub(crate) struct Entry<'a> {
     pub correlation: Option<EventId>,
     pub causes: &'a [Cause],
     pub tags: &'a [&'a str],
+    pub time: Timestamp,
     pub chain_hash: ChainHash,
     /// The key of a sealed event.
     pub key_id: Option<KeyId>,

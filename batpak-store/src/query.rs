@@ -84,14 +84,14 @@ impl Query {
         self
     }
 
-    /// Leaves out events of an earlier time.
+    /// Leaves out events of an earlier time. Of the segments before the first one with an event that is asked for none is read.
     #[must_use]
     pub const fn since(mut self, time: Timestamp) -> Self {
         self.since = Some(time);
         self
     }
 
-    /// Leaves out events of this time and later ones.
+    /// Leaves out events of this time and later ones. Of the segments behind the last one with an event that is asked for none is read.
     #[must_use]
     pub const fn until(mut self, time: Timestamp) -> Self {
         self.until = Some(time);

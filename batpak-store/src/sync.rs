@@ -112,9 +112,6 @@ impl Waiters<'_> {
 #[derive(Debug)]
 pub(crate) struct Beat {
     count: std::sync::atomic::AtomicU64,
-    /// With one core, nothing goes on while somebody looks.
-    #[cfg(not(all(test, loom)))]
-    several_cores: bool,
     /// Whether somebody looks for the longer moment.
     #[cfg(not(all(test, loom)))]
     looking: std::sync::atomic::AtomicBool,
@@ -134,8 +131,6 @@ impl Beat {
         Self {
             count: std::sync::atomic::AtomicU64::new(0),
             #[cfg(not(all(test, loom)))]
-            several_cores: cores() > 1,
-            #[cfg(not(all(test, loom)))]
             looking: std::sync::atomic::AtomicBool::new(false),
         }
     }
@@ -151,7 +146,8 @@ impl Beat {
     /// Returns whether the count went on from `seen` within a moment.
     #[cfg(not(all(test, loom)))]
     pub(crate) fn went_on(&self, seen: u64) -> bool {
-        if !self.several_cores {
+        // With one core, nothing goes on while somebody looks. Asked here first: an open has no need of it.
+        if cores() == 1 {
             return self.count() != seen;
         }
         let longer = !self.looking.swap(true, std::sync::atomic::Ordering::Relaxed);

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use batpak_format::{EventId, KeyId};
+use batpak_format::{EventId, KeyId, Timestamp};
 use batpak_keyset::KeyScope;
 
 use crate::{
@@ -197,6 +197,19 @@ impl View {
     /// The positions of the events of a correlation, in order.
     pub(crate) fn correlated(&self, id: &EventId) -> Result<Vec<u64>, ReadError> {
         self.visible_of(|active| active.correlated(id), |ended| ended.correlated(id))
+    }
+
+    /// Leaves out of a range of positions what the index tells to have other times.
+    pub(crate) fn within_times(
+        &self,
+        positions: Range<u64>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Range<u64> {
+        if since.is_none() && until.is_none() {
+            return positions;
+        }
+        read(&self.index).within_times(positions, since, until)
     }
 
     /// The positions of a window, in order, at which an event may match: those of one dimension that the item names.

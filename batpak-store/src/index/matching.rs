@@ -96,7 +96,7 @@ pub(super) type Newest<'a> = Box<dyn Iterator<Item = u32> + 'a>;
 mod tests {
     use std::collections::BTreeSet;
 
-    use batpak_format::{ChainHash, EventId};
+    use batpak_format::{ChainHash, EventId, Timestamp};
     use proptest::prelude::*;
 
     use super::*;
@@ -126,6 +126,7 @@ mod tests {
             correlation: None,
             causes: &[],
             tags: &tags.iter().map(String::as_str).collect::<Vec<_>>(),
+            time: Timestamp::default(),
             chain_hash: ChainHash::from_bytes([0; 32]),
             key_id: None,
             key_scope: None,

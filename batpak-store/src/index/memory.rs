@@ -16,8 +16,8 @@ use batpak_keyset::KeyScope;
 use hashbrown::HashTable;
 
 use super::{
-    Address, Edges, Head, IdHash, TakeKeys, Walked, chain::Chain, column::Column, matching::Newest, names::Names,
-    postings::Postings, sparse::Sparse,
+    Address, Edges, Head, IdHash, TakeKeys, Times, Walked, chain::Chain, column::Column, matching::Newest,
+    names::Names, postings::Postings, sparse::Sparse,
 };
 
 /// What is kept of each event.
@@ -51,6 +51,7 @@ pub(crate) struct MemoryPart {
     pub(super) ids: Column<EventId>,
     /// Of the ids that are ordered by time; one that was taken back may stay in it.
     id_range: Option<(EventId, EventId)>,
+    times: Option<Times>,
     pub(super) rows: Column<Row>,
     pub(super) kinds: Column<EventKind>,
     by_id: HashTable<u32>,
@@ -99,6 +100,7 @@ impl MemoryPart {
             end: 0,
             ids: Column::new(),
             id_range: None,
+            times: None,
             rows: Column::new(),
             kinds: Column::new(),
             by_id: HashTable::with_capacity(room.events),
@@ -142,6 +144,10 @@ impl MemoryPart {
     /// The lowest and the highest id that is ordered by time.
     pub(crate) fn id_range(&self) -> Option<(EventId, EventId)> {
         self.id_range
+    }
+
+    pub(crate) const fn times(&self) -> Option<Times> {
+        self.times
     }
 
     /// Where the last frame ends, in its segment.

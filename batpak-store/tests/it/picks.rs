@@ -1,8 +1,8 @@
-//! Reads by scope, kind and tag: the events that a look at every event finds, and few others are read for them.
+//! Reads by scope, kind, tag and time: the events that a look at every event finds, and few others are read for them.
 
 use std::{cell::Cell, ops::ControlFlow};
 
-use batpak_store::{Coordinate, Encryption, Event, EventKind, NewEvent, Query, Store};
+use batpak_store::{Coordinate, Encryption, Event, EventKind, NewEvent, Query, Store, Timestamp};
 use proptest::prelude::*;
 
 use crate::{
@@ -23,6 +23,15 @@ fn facts(position: u64) -> (String, EventKind, Vec<String>) {
     (format!("s{}", 2 * rare(37) + rare(3)), kind(rare(29) * 2 + position % 2), tags.collect())
 }
 
+/// Behind the time at which the store is created. Times go up, but for every tenth, which is a hundred events late.
+fn time(position: u64) -> Timestamp {
+    moment(position - if position.is_multiple_of(10) { position.min(100) } else { 0 })
+}
+
+fn moment(position: u64) -> Timestamp {
+    Timestamp::from_micros(4_000_000_000_000_000 + position as i64)
+}
+
 /// Many rolled segments, with index files and one without, and an active one.
 fn fill(place: &Place) -> Store {
     let store = Store::create(place.dir(), place.with(Encryption::none())).unwrap();
@@ -30,7 +39,7 @@ fn fill(place: &Place) -> Store {
         let position = store.stats().visible_mark;
         let (scope, kind, tags) = facts(position);
         let coordinate = Coordinate::new(&format!("e{}", position % 5), &scope).unwrap();
-        let event = NewEvent::new(coordinate, kind, b"payload");
+        let event = NewEvent::new(coordinate, kind, b"payload").time(time(position));
         store.append(&tags.iter().fold(event, |event, tag| event.tag(tag))).unwrap();
     }
     assert!(store.stats().segments > 10);
@@ -60,6 +69,8 @@ fn plain(all: &[Event], asked: &Asked) -> Vec<u64> {
         (asked.from..asked.to).contains(&header.position)
             && asked.scope.is_none_or(|scope| header.coordinate.scope() == format!("s{scope}"))
             && (asked.kinds.is_empty() || asked.kinds.iter().any(|n| header.kind == kind(*n)))
+            && asked.since.is_none_or(|since| header.time >= time(since))
+            && asked.until.is_none_or(|until| header.time < time(until))
             && asked.tags.iter().all(|tag| header.tags.iter().any(|has| has == format!("t{tag}")))
     };
     let mut found: Vec<u64> = all.iter().filter(fits).map(|event| event.header.position).collect();
@@ -75,6 +86,9 @@ struct Asked {
     scope: Option<u8>,
     kinds: Vec<u64>,
     tags: Vec<u64>,
+    /// Positions whose times are asked for.
+    since: Option<u64>,
+    until: Option<u64>,
     from: u64,
     to: u64,
     reverse: bool,
@@ -87,6 +101,8 @@ impl Asked {
         let query = self.scope.iter().fold(query, |query, scope| query.scope(format!("s{scope}")));
         let query = self.kinds.iter().fold(query, |query, n| query.kind(kind(*n)));
         let query = self.tags.iter().fold(query, |query, tag| query.tag(format!("t{tag}")));
+        let query = self.since.iter().fold(query, |query, since| query.since(time(*since)));
+        let query = self.until.iter().fold(query, |query, until| query.until(time(*until)));
         if self.reverse { query.reverse() } else { query }
     }
 }
@@ -97,12 +113,13 @@ fn asked() -> impl Strategy<Value = Asked> {
         proptest::collection::vec(0..5_u64, 0..3),
         proptest::collection::btree_set(prop_oneof![Just(13), Just(41), Just(99)], 0..3),
         (prop_oneof![Just(0), 0..EVENTS], prop_oneof![Just(EVENTS + 9), 0..EVENTS]),
+        (proptest::option::weighted(0.3, 0..EVENTS + 200), proptest::option::weighted(0.3, 0..EVENTS + 200)),
         any::<bool>(),
         prop_oneof![Just(usize::MAX), 0..20_usize],
     )
-        .prop_map(|(scope, kinds, tags, (from, to), reverse, limit)| {
+        .prop_map(|(scope, kinds, tags, (from, to), (since, until), reverse, limit)| {
             let tags = tags.into_iter().collect();
-            Asked { scope, kinds, tags, from, to, reverse, limit }
+            Asked { scope, kinds, tags, since, until, from, to, reverse, limit }
         })
 }
 
@@ -145,6 +162,33 @@ fn read_by_a_rare_name_reads_no_other_events() {
     }
     let store = Store::open(place.dir(), place.with(Encryption::none())).unwrap();
     assert_eq!(read(&store, &rare), expected);
+    let failed = store.read(&Query::all()).unwrap().find_map(Result::err);
+    assert!(failed.is_some(), "the control: a read of all meets the damage");
+}
+
+#[test]
+fn read_of_a_range_of_times_reads_no_other_segments() {
+    let place = Place::memory();
+    fill(&place).close().unwrap();
+    let spots = spots(&place);
+    let middle = spots[spots.len() / 2];
+    let whole: Vec<&Spot> = spots.iter().filter(|spot| spot.segment == middle.segment).collect();
+    // A hundred events late reach into the segment behind, and that is as far as it goes.
+    let (since, until) = (moment(whole[1].position), moment(whole[20].position));
+    let damaged = |spot: &&Spot| spot.segment + 1 < middle.segment && spot.segment > 1;
+    for spot in spots.iter().filter(damaged) {
+        let path = segment_file(&place, spot.segment);
+        let mut bytes = place.read(&path);
+        bytes[(spot.end() - 1) as usize] ^= 1;
+        place.put(&path, &bytes);
+    }
+    let store = Store::open(place.dir(), place.with(Encryption::none())).unwrap();
+    let within = Query::all().since(since).until(until);
+    let found = read(&store, &within);
+    assert_eq!(found, replayed(&store, &within).0);
+    let expected: Vec<u64> = (0..EVENTS).filter(|at| (since..until).contains(&time(*at)) && *at > 0).collect();
+    assert_eq!(found, expected);
+    assert!(found.iter().any(|at| at.is_multiple_of(10)), "a late one is among them");
     let failed = store.read(&Query::all()).unwrap().find_map(Result::err);
     assert!(failed.is_some(), "the control: a read of all meets the damage");
 }

@@ -4,7 +4,7 @@ use batpak_format::{ChainHash, EventId, KeyId};
 use batpak_keyset::KeyScope;
 
 use super::{MemoryPart, OwnKeys, Row, Stream};
-use crate::index::{Entry, Head, IdHash, is_time_ordered};
+use crate::index::{Entry, Head, IdHash, Times, is_time_ordered};
 
 impl MemoryPart {
     /// Whether the entity's head can be told from this part alone. It is the one that will be asked for next.
@@ -60,6 +60,7 @@ impl MemoryPart {
         let scope = self.scopes.number(entry.scope);
         self.rows.push(Row { offset, stream, scope });
         self.kinds.push(entry.kind);
+        self.times = Some(Times::and(self.times, entry.time));
         self.push_id(entry.id, hash, place);
         self.push_edges(entry, place);
         self.by_kind.push(entry.kind, place);

@@ -3,6 +3,8 @@
 use batpak_format::Coordinate;
 use batpak_keyset::{Granularity, scope_for};
 
+use batpak_format::Timestamp;
+
 use super::*;
 use crate::index::Entry;
 
@@ -31,6 +33,7 @@ fn push(index: &mut MemoryPart, entity: &str, n: u64, key_id: KeyId) {
         correlation: None,
         causes: &[],
         tags: &[],
+        time: Timestamp::default(),
         chain_hash: chain(n as u8),
         key_id: Some(key_id),
         key_scope: Some(&scope),
@@ -84,6 +87,7 @@ fn memory_index_knows_causes_both_ways_and_forgets_with_pop() {
         correlation: Some(root),
         causes: &causes,
         tags: &[],
+        time: Timestamp::default(),
         chain_hash: chain(1),
         key_id: None,
         key_scope: None,

@@ -25,7 +25,7 @@ impl MemoryPart {
         let begin = u64::from(self.rows.get(0)?.offset);
         let (segment, end, first, chain_hash) = (self.segment, self.end, head.first, head.chain_hash);
         let mut spans = Vec::new();
-        Span { segment, begin, end, first, chain_hash, rolled }.encode(&mut spans);
+        Span { segment, begin, end, first, times: self.times()?, chain_hash, rolled }.encode(&mut spans);
         let offsets: Vec<u8> = self.rows.iter().flat_map(|row| row.offset.to_le_bytes()).collect();
         let mut footer = FooterBuilder::new().section(Section::Head.tag(), VERSION, &head.encode()).section(
             Section::Offsets.tag(),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ReadError,
-    index::{Address, Edges, Head, Stand, TakeKeys, Walked},
+    index::{Address, Edges, Head, Stand, TakeKeys, Times, Walked},
     sync::{AtomicU64, Ordering},
 };
 
@@ -54,6 +54,12 @@ impl MappedPart {
     /// Where the first frame begins in its segment, and where the last one ends in its.
     pub(crate) fn bounds(&self) -> Option<(u64, u64)> {
         Some((self.spans.first()?.begin, self.spans.last()?.end))
+    }
+
+    /// The positions of each entry, and their times.
+    pub(crate) fn spans_of_positions(&self) -> impl Iterator<Item = (Range<u64>, Times)> {
+        let ends = self.spans.iter().skip(1).map(|span| span.first).chain([self.head.next()]);
+        self.spans.iter().zip(ends).map(|(span, end)| (span.first..end, span.times))
     }
 
     /// Whether it covers whole segments, which are rolled.

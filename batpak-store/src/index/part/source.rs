@@ -90,6 +90,7 @@ impl Source {
             correlation: header.correlation(),
             causes: &causes,
             tags: &tags,
+            time: header.time(),
             chain_hash: header.chain_hash(),
             key_id: header.encryption().map(|encryption| encryption.key_id),
             key_scope: key_scope.as_ref(),

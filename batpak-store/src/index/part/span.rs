@@ -3,11 +3,15 @@
 //! Invariant: what an entry repeats of a segment's header and footer was read from them when both were whole and the next segment stood
 //! behind it. So an open that believes it opens neither; the header of the segment behind the last one is held against it.
 
-use batpak_format::{ChainHash, SEGMENT_HEADER_LEN, SUMMARY_LEN, SUMMARY_VERSION, SegmentHeader, SegmentSummary};
+use batpak_format::{
+    ChainHash, SEGMENT_HEADER_LEN, SUMMARY_LEN, SUMMARY_VERSION, SegmentHeader, SegmentSummary, Timestamp,
+};
 use batpak_segment::KnownSegment;
 
+use crate::index::Times;
+
 /// Bytes of an encoded entry.
-const SPAN_BYTES: usize = 6 * 8 + 32 + SEGMENT_HEADER_LEN + SUMMARY_LEN;
+const SPAN_BYTES: usize = 8 * 8 + 32 + SEGMENT_HEADER_LEN + SUMMARY_LEN;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,7 @@ pub(crate) struct Span {
     pub(crate) end: u64,
     /// The position of its first event.
     pub(crate) first: u64,
+    pub(crate) times: Times,
     /// Of the last event.
     pub(crate) chain_hash: ChainHash,
     /// What header and footer of the segment state, when the segment is rolled and ends where this does.
@@ -32,6 +37,8 @@ impl Span {
         };
         let words = [self.segment, self.begin, self.end, self.first, u64::from(self.rolled.is_some()), footer_end];
         words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        let times = [self.times.least, self.times.most];
+        times.iter().for_each(|time| out.extend_from_slice(&time.as_micros().to_le_bytes()));
         out.extend_from_slice(self.chain_hash.as_bytes());
         out.extend_from_slice(&header);
         out.extend_from_slice(&footer);
@@ -39,12 +46,15 @@ impl Span {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (words, rest) = bytes.split_first_chunk::<48>()?;
+        let (times, rest) = rest.split_first_chunk::<16>()?;
         let (chain_hash, rest) = rest.split_first_chunk::<32>()?;
         let (header, footer) = rest.split_first_chunk::<SEGMENT_HEADER_LEN>()?;
         let mut numbers = [0; 6];
         for (number, word) in numbers.iter_mut().zip(words.as_chunks().0) {
             *number = u64::from_le_bytes(*word);
         }
+        let [least, most] = [0, 1].map(|at| times.as_chunks().0.get(at).copied().map_or(0, i64::from_le_bytes));
+        let times = Times { least: Timestamp::from_micros(least), most: Timestamp::from_micros(most) };
         let [segment, begin, end, first, is_rolled, footer_end] = numbers;
         let rolled = match is_rolled {
             0 => None,
@@ -55,7 +65,8 @@ impl Span {
             }),
         };
         let sound = begin < end && end <= u64::from(u32::MAX) + (1 << 32);
-        sound.then_some(Self { segment, begin, end, first, chain_hash: ChainHash::from_bytes(*chain_hash), rolled })
+        let chain_hash = ChainHash::from_bytes(*chain_hash);
+        sound.then_some(Self { segment, begin, end, first, times, chain_hash, rolled })
     }
 
     /// Reads the entries of a file; none for what no encoder writes.
