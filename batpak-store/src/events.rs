@@ -37,7 +37,7 @@ impl Walk {
         };
         let left = query.limit.unwrap_or(u64::MAX);
         let mut range = next..end;
-        let picks = Picks::of(store.view(), &query, &mut range)?;
+        let picks = Picks::of(store.view(), &query, &mut range);
         Ok(Self { query, next: range.start, end: range.end, left, picks })
     }
 
@@ -55,7 +55,7 @@ impl Walk {
             let mut range = self.next..self.end;
             let at = picks.step(store.view(), &mut range, self.query.reverse);
             (self.next, self.end) = (range.start, range.end);
-            return at;
+            return Ok(at);
         }
         if self.next >= self.end {
             return Ok(None);

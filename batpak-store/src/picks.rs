@@ -1,11 +1,12 @@
 //! The positions that a query's scope, kinds and tags lead to, by the lists of the index, a window of the log at a time.
 //!
-//! Invariant: no event that is asked for is left out; whoever walks the positions looks at each event itself, for one dimension of the
-//! query picks them. Memory is bounded by the window.
+//! Invariants: no event that is asked for is left out; whoever walks the positions looks at each event itself, for one dimension of the
+//! query picks them. A look-up does not fail: where it cannot be made, as an event that it leads to is damaged, every event of the window
+//! is looked at, and the damage is met where it stands. Memory is bounded by the window.
 
 use std::{collections::VecDeque, ops::Range};
 
-use crate::{Query, ReadError, condition::QueryItem, view::View};
+use crate::{Query, condition::QueryItem, view::View};
 
 /// So many positions are looked up at a time.
 const WINDOW: u64 = 1 << 16;
@@ -26,10 +27,10 @@ pub(crate) struct Picks {
 impl Picks {
     /// The picks of a query over a range of positions, with its first window; none when it is better to look at every event. The
     /// range is left as what is still to be looked up.
-    pub(crate) fn of(view: &View, query: &Query, range: &mut Range<u64>) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn of(view: &View, query: &Query, range: &mut Range<u64>) -> Option<Self> {
         let names = query.scope.is_some() || !query.kinds.is_empty() || !query.tags.is_empty();
         if query.entity.is_some() || !names || range.end.saturating_sub(range.start) < WALKED_MIN {
-            return Ok(None);
+            return None;
         }
         let item = QueryItem {
             entities: Vec::new(),
@@ -39,40 +40,36 @@ impl Picks {
         };
         let mut picks = Self { item, found: VecDeque::new() };
         let mut rest = range.clone();
-        let window = picks.look_up(view, &mut rest, query.reverse)?;
+        let window = picks.look_up(view, &mut rest, query.reverse);
         if picks.found.len() as u64 * SHARE > window {
-            return Ok(None);
+            return None;
         }
         *range = rest;
-        Ok(Some(picks))
+        Some(picks)
     }
 
     /// The next position; what is looked up for it is taken off the range.
-    pub(crate) fn step(
-        &mut self,
-        view: &View,
-        range: &mut Range<u64>,
-        reverse: bool,
-    ) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn step(&mut self, view: &View, range: &mut Range<u64>, reverse: bool) -> Option<u64> {
         loop {
             let at = if reverse { self.found.pop_back() } else { self.found.pop_front() };
             if at.is_some() || range.is_empty() {
-                return Ok(at);
+                return at;
             }
-            self.look_up(view, range, reverse)?;
+            self.look_up(view, range, reverse);
         }
     }
 
     /// Looks up the next window of the range, and returns its length.
-    fn look_up(&mut self, view: &View, range: &mut Range<u64>, reverse: bool) -> Result<u64, ReadError> {
+    fn look_up(&mut self, view: &View, range: &mut Range<u64>, reverse: bool) -> u64 {
         let len = WINDOW.min(range.end - range.start);
         let window = if reverse { range.end - len..range.end } else { range.start..range.start + len };
-        self.found = view.matching(&self.item, window.clone())?.into();
+        self.found =
+            view.matching(&self.item, window.clone()).map_or_else(|_| window.clone().collect(), VecDeque::from);
         if reverse {
             range.end = window.start;
         } else {
             range.start = window.end;
         }
-        Ok(len)
+        len
     }
 }

@@ -167,6 +167,30 @@ fn read_by_a_rare_name_reads_no_other_events() {
 }
 
 #[test]
+fn read_by_a_rare_name_meets_damage_where_it_stands() {
+    let place = Place::memory();
+    fill(&place).close().unwrap();
+    let (spots, rare) = (spots(&place), Query::all().tag("t41"));
+    // The last one of a rolled segment's list, by which the index tells whose list it is.
+    let segment = spots[spots.len() / 2].segment;
+    let tagged = |spot: &&Spot| spot.segment == segment && spot.position.is_multiple_of(41);
+    let last = spots.iter().rfind(tagged).unwrap();
+    let path = segment_file(&place, segment);
+    let mut bytes = place.read(&path);
+    bytes[(last.end() - 1) as usize] ^= 1;
+    place.put(&path, &bytes);
+    let store = Store::open(place.dir(), place.with(Encryption::none())).unwrap();
+    let before: Vec<u64> = (1..last.position.div_ceil(41)).map(|n| n * 41).collect();
+    assert!(spots.iter().any(|spot| spot.segment == segment && before.contains(&spot.position)), "one in its list");
+    let mut events = store.read(&rare).unwrap();
+    let found: Vec<u64> = events.by_ref().map_while(Result::ok).map(|event| event.header.position).collect();
+    assert_eq!(found, before);
+    assert_eq!(read(&store, &rare.clone().to(last.position)), before);
+    let behind: Vec<u64> = (last.position / 41 + 1..=(EVENTS - 1) / 41).map(|n| n * 41).collect();
+    assert_eq!(read(&store, &rare.from(last.position + 1)), behind);
+}
+
+#[test]
 fn read_of_a_range_of_times_reads_no_other_segments() {
     let place = Place::memory();
     fill(&place).close().unwrap();
