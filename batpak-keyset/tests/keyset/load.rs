@@ -240,6 +240,26 @@ fn unknown_version_and_flags_are_refused_and_not_healed_away() {
 }
 
 #[test]
+fn header_of_another_version_may_be_as_short_as_what_no_version_changes() {
+    let (files, ..) = published();
+    // Magic and lengths are this version's; the version and whatever is behind it are not.
+    let short = |header_len: u8, version: u8, flags: u8| {
+        let mut other = files.clone();
+        let mut image = vec![0; 4096];
+        image[..8].copy_from_slice(&files.b.as_ref().unwrap()[..8]);
+        forge(&mut image, |file| {
+            (file[8], file[16], file[20]) = (header_len, version, flags);
+        });
+        other.b = Some(image);
+        other.load()
+    };
+    assert!(matches!(short(18, 2, 0), Err(LoadError::UnknownVersion { copy: Copy::B, version: 2 })));
+    assert!(matches!(short(24, 1, 4), Err(LoadError::RequiredFlags { copy: Copy::B, flags: 4 })));
+    // Below that nothing says that it is a header: the copy counts as damaged.
+    assert_eq!(short(17, 0, 0).unwrap().findings, [Finding::CopyDamaged(Copy::B)]);
+}
+
+#[test]
 fn torn_copy_whose_epoch_shows_is_skipped_over() {
     let (mut files, mut keyset, entropy) = published();
     let lost = keyset.publication(&root(1), LogSeen::NOTHING, &entropy).unwrap();
