@@ -152,12 +152,31 @@ fn slots_that_do_not_belong_together_are_corrupt() {
     assert!(matches!(KeyFile::decode(&bytes, None), Err(KeyFileError::Corrupt)));
 }
 
+/// Changes the first slot and makes its check hold again.
+fn forge(bytes: &mut [u8], change: impl FnOnce(&mut [u8])) {
+    change(bytes);
+    let check = blake3::derive_key("batpak v1 check of a key file slot", &bytes[..480]);
+    bytes[480..512].copy_from_slice(&check);
+}
+
+#[test]
+fn slot_in_the_wrong_sector_or_with_more_than_its_fields_is_damaged() {
+    // Where the sequence begins, and both places that are zeros.
+    for (at, byte) in [(16, 1), (10, 1), (15, 1), (88, 1), (479, 1)] {
+        let mut bytes = two().encode();
+        forge(&mut bytes, |bytes| bytes[at] ^= byte);
+        let decoded = KeyFile::decode(&bytes, Some(STORE)).unwrap();
+        assert_eq!((secrets(&decoded), decoded.is_damaged()), ((2, None), true), "byte {at}");
+    }
+    let mut untouched = two().encode();
+    forge(&mut untouched, |_| {});
+    assert_eq!(secrets(&KeyFile::decode(&untouched, Some(STORE)).unwrap()), (1, Some(2)));
+}
+
 #[test]
 fn slot_of_an_unknown_version_is_refused() {
     let mut bytes = one().encode();
-    bytes[8] = 9;
-    let check = blake3::derive_key("batpak v1 check of a key file slot", &bytes[..480]);
-    bytes[480..512].copy_from_slice(&check);
+    forge(&mut bytes, |bytes| bytes[8] = 9);
     assert!(matches!(KeyFile::decode(&bytes, None), Err(KeyFileError::UnknownVersion { version: 9 })));
 }
 
