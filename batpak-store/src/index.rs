@@ -19,6 +19,7 @@ mod chain;
 mod column;
 mod ended;
 mod id_hash;
+mod id_table;
 mod matching;
 mod memory;
 mod names;

@@ -1,6 +1,6 @@
-//! The index of one segment's events in memory: columns by position, one table of ids, one entry an entity.
+//! The index of one segment's events in memory: columns by position, tables of ids, one entry an entity.
 //!
-//! Invariant: under 64 bytes an event (id 16, offset 4, entity, scope and kind 10, id table 6 to 12, stream 4 to 8, lists by kind and
+//! Invariant: under 64 bytes an event (id 16, offset 4, entity, scope and kind 10, id table 4 in order of time, else 6 to 12, stream 4 to 8, lists by kind and
 //! by scope 4 each), plus about 150 an entity, 8 an event with causes, 25 to 50 a cause, 8 an event with tags, and 12 a tag of it. It
 //! grows to one segment's events and no further: then it becomes a file. What doubles as it grows is made as large as the segment before
 //! needed it, so that no append waits for a table to be moved.
@@ -13,11 +13,10 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
-use hashbrown::HashTable;
 
 use super::{
-    Address, Edges, Head, IdHash, TakeKeys, Times, Walked, chain::Chain, column::Column, matching::Newest,
-    names::Names, postings::Postings, sparse::Sparse,
+    Address, Edges, Head, IdHash, TakeKeys, Times, Walked, chain::Chain, column::Column, id_table::IdTable,
+    matching::Newest, names::Names, postings::Postings, sparse::Sparse,
 };
 
 /// What is kept of each event.
@@ -54,7 +53,7 @@ pub(crate) struct MemoryPart {
     times: Option<Times>,
     pub(super) rows: Column<Row>,
     pub(super) kinds: Column<EventKind>,
-    by_id: HashTable<u32>,
+    by_id: IdTable,
     pub(super) entities: Names,
     /// By the entity's number.
     pub(super) streams: Vec<Stream>,
@@ -86,7 +85,8 @@ struct OwnKeys {
 /// How much room a part is made with.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Room {
-    events: usize,
+    /// That come out of their order.
+    other_ids: usize,
     entities: usize,
     keys: usize,
 }
@@ -103,7 +103,7 @@ impl MemoryPart {
             times: None,
             rows: Column::new(),
             kinds: Column::new(),
-            by_id: HashTable::with_capacity(room.events),
+            by_id: IdTable::with_capacity(room.other_ids),
             entities: Names::with_capacity(room.entities),
             streams: Vec::with_capacity(room.entities),
             scopes: Names::default(),
@@ -124,7 +124,7 @@ impl MemoryPart {
 
     /// The room that a part like this one needs.
     pub(crate) fn room(&self) -> Room {
-        Room { events: self.ids.len(), entities: self.streams.len(), keys: self.keys.len() }
+        Room { other_ids: self.by_id.others(), entities: self.streams.len(), keys: self.keys.len() }
     }
 
     pub(crate) const fn segment(&self) -> u64 {
@@ -237,8 +237,7 @@ impl MemoryPart {
 
     /// As [`MemoryPart::position_of`], with the id's hash at hand.
     pub(crate) fn position_of_hashed(&self, id: &EventId, hash: IdHash) -> Option<u64> {
-        let found = self.by_id.find(hash.as_u64(), |place| self.ids.get(*place as usize).as_ref() == Some(id))?;
-        Some(self.global(*found))
+        Some(self.global(self.by_id.find(id, hash, &self.ids)?))
     }
 
     pub(crate) fn id_at(&self, position: u64) -> Option<EventId> {
@@ -352,7 +351,7 @@ impl MemoryPart {
         self.ids.bytes()
             + self.rows.bytes()
             + self.kinds.bytes()
-            + self.by_id.allocation_size()
+            + self.by_id.bytes()
             + self.streams.capacity() * size_of::<Stream>()
             + streams
             + self.entities.bytes()

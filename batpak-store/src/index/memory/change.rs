@@ -98,10 +98,7 @@ impl MemoryPart {
             let by_bytes = |id: &EventId| *id.as_bytes();
             self.id_range = Some((std::cmp::min_by_key(least, id, by_bytes), std::cmp::max_by_key(most, id, by_bytes)));
         }
-        let ids = &self.ids;
-        self.by_id.insert_unique(hash.as_u64(), place, |place| {
-            ids.get(*place as usize).map_or(0, |id| IdHash::of(&id).as_u64())
-        });
+        self.by_id.push(&id, hash, place, &self.ids);
     }
 
     /// A key is of one key scope: where the entity's event before this one has it, it is noted already.
@@ -157,9 +154,7 @@ impl MemoryPart {
     pub(crate) fn pop(&mut self, previous: ChainHash) {
         let (Some(id), Some(row)) = (self.ids.pop(), self.rows.pop()) else { return };
         let place = self.ids.len() as u32;
-        if let Ok(found) = self.by_id.find_entry(IdHash::of(&id).as_u64(), |at| *at == place) {
-            found.remove();
-        }
+        self.by_id.pop(&id, place);
         if let Some(stream) = self.streams.get_mut(row.stream as usize) {
             stream.positions.pop();
             stream.chain_hash = previous;
