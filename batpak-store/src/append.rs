@@ -11,7 +11,7 @@ use batpak_format::{
     Tags, Timestamp, aad,
 };
 use batpak_keyset::KeyScope;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::{
     AppendError, Durability, NewEvent, Receipt, Store, Ticket,
@@ -60,11 +60,13 @@ pub(crate) struct Sealed {
     pub(crate) key: Option<SealedUnder>,
 }
 
-/// Events that are appended as one, with their frames one behind the other.
+/// Events that are appended as one, with their frames one behind the other, and what the caller gets for them.
 #[derive(Debug, Default)]
 pub(crate) struct SealedUnit {
     pub(crate) events: SmallVec<[Sealed; 1]>,
     pub(crate) bytes: Vec<u8>,
+    /// Empty until the events have their places.
+    pub(crate) receipts: Receipts,
 }
 
 impl SealedUnit {
@@ -72,7 +74,7 @@ impl SealedUnit {
     pub(crate) fn for_events(count: usize, payload_bytes: usize) -> Self {
         let several = count > 1;
         let bytes = if several { Vec::with_capacity(payload_bytes + count * HEADER_BYTES_USUAL) } else { Vec::new() };
-        Self { events: SmallVec::with_capacity(count), bytes }
+        Self { events: SmallVec::with_capacity(count), bytes, receipts: Receipts::new() }
     }
 
     /// Takes the events of another unit behind its own.
@@ -154,10 +156,13 @@ impl Store {
     pub fn submit(&self, event: &NewEvent<'_>) -> Result<Ticket<'_>, AppendError> {
         let writer = self.writer()?;
         let durability = event.durability.unwrap_or(writer.durability);
-        match self.start(writer, event, None, Asked::UntilDenied, durability)? {
-            Submitted::Placed(placed) => Ok(Ticket::placed(self, placed, durability)),
-            Submitted::Answered(receipts) => Ok(Ticket::answered(receipts)),
-        }
+        let mut unit = SealedUnit::default();
+        let submitted = self.start(writer, event, &mut unit, None, Asked::UntilDenied, durability)?;
+        let receipts = std::mem::take(&mut unit.receipts);
+        Ok(match submitted {
+            Submitted::Placed(placed) => Ticket::placed(self, placed, receipts, durability),
+            Submitted::Answered => Ticket::answered(receipts),
+        })
     }
 
     /// The straight line of one event, to its end; `id` where it has been given one already.
@@ -169,11 +174,11 @@ impl Store {
     ) -> Result<Receipt, AppendError> {
         let writer = self.writer()?;
         let durability = event.durability.unwrap_or(writer.durability);
-        let mut receipts = match self.start(writer, event, id, asked, durability)? {
-            Submitted::Placed(placed) => writer.finish(placed, durability)?,
-            Submitted::Answered(receipts) => receipts,
-        };
-        receipts.pop().ok_or(AppendError::Closed)
+        let mut unit = SealedUnit::default();
+        if let Submitted::Placed(placed) = self.start(writer, event, &mut unit, id, asked, durability)? {
+            writer.finish(placed, durability)?;
+        }
+        unit.receipts.pop().ok_or(AppendError::Closed)
     }
 
     /// The straight line of one event until it has its place.
@@ -181,6 +186,7 @@ impl Store {
         &'s self,
         writer: &'s Writer,
         event: &NewEvent<'_>,
+        unit: &mut SealedUnit,
         id: Option<EventId>,
         asked: Asked,
         durability: Durability,
@@ -190,11 +196,11 @@ impl Store {
         if (event.id.is_some() || id.is_some())
             && let Some(known) = writer.pipeline.known(&draft.id)?
         {
-            return Ok(Submitted::Answered(smallvec![self.repeat(event, &known, durability)?]));
+            unit.receipts.push(self.repeat(event, &known, durability)?);
+            return Ok(Submitted::Answered);
         }
-        let mut unit = SealedUnit::default();
-        writer.seal(writer.key(draft, self.view())?, &mut unit)?;
-        self.place(writer, &mut unit, std::slice::from_ref(event), asked, durability)
+        writer.seal(writer.key(draft, self.view())?, unit)?;
+        self.place(writer, unit, std::slice::from_ref(event), asked, durability)
     }
 
     /// Appends events as one: all of them or none, in one segment, under one fence, one commit and one sync.
@@ -217,10 +223,10 @@ impl Store {
             }
         }
         let mut unit = self.seal_all(writer, drafts)?;
-        match self.place(writer, &mut unit, events, Asked::UntilDenied, durability)? {
-            Submitted::Placed(placed) => writer.finish(placed, durability).map(SmallVec::into_vec),
-            Submitted::Answered(receipts) => Ok(receipts.into_vec()),
+        if let Submitted::Placed(placed) = self.place(writer, &mut unit, events, Asked::UntilDenied, durability)? {
+            writer.finish(placed, durability)?;
         }
+        Ok(std::mem::take(&mut unit.receipts).into_vec())
     }
 
     /// Steps 2 to 4 of a batch; of a large one on two cores.
@@ -271,7 +277,10 @@ impl Store {
                 // An event of the store itself, behind those of the caller, has a fresh id.
                 let ids = ids.get(..events.len()).unwrap_or_default();
                 match self.repeat_all(writer, ids, events, durability)? {
-                    Some(receipts) => Ok(Submitted::Answered(receipts.into())),
+                    Some(receipts) => {
+                        unit.receipts = receipts.into();
+                        Ok(Submitted::Answered)
+                    }
                     // The events that had the ids at the commit were taken back since: their write failed.
                     None => Err(AppendError::NotWritten(Arc::new(io::ErrorKind::Interrupted.into()))),
                 }
@@ -280,11 +289,11 @@ impl Store {
     }
 }
 
-/// A unit that has its places, or is answered with those that it had before.
+/// A unit that has its places, or is answered with those that it had before; either way its receipts are with it.
 #[derive(Debug)]
 pub(crate) enum Submitted<'p> {
     Placed(Placed<'p>),
-    Answered(Receipts),
+    Answered,
 }
 
 impl Writer {

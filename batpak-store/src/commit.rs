@@ -76,7 +76,6 @@ pub(crate) struct Placed<'p> {
     /// Still held, so that whoever waits at once takes the write turn with it.
     pub(crate) state: MutexGuard<'p, State>,
     pub(crate) ahead: Ahead,
-    pub(crate) receipts: Receipts,
 }
 
 impl Pipeline {
@@ -122,7 +121,7 @@ impl Pipeline {
             index.load_head(event.coordinate.entity())?;
         }
         let (first, segment) = (state.next_position, state.tail.segment);
-        let mut receipts = place(&mut state, &mut index, fenced, &within.hashes, durability, context);
+        let receipts = place(&mut state, &mut index, fenced, &within.hashes, durability, context);
         drop(index);
         if permitted.is_some() {
             receipts.iter_mut().for_each(|receipt| receipt.gates.clone_from(&permitted));
@@ -143,7 +142,7 @@ impl Pipeline {
         if let Some((keys, condemns)) = context.keys.zip(context.condemns) {
             keys.condemn(condemns.keys);
         }
-        Ok(Committed::Placed(Placed { state, ahead, receipts }))
+        Ok(Committed::Placed(Placed { state, ahead }))
     }
 
     /// Decides on the rules of an event that is not appended yet, as of now.
@@ -263,16 +262,16 @@ impl Within {
     }
 }
 
-/// Gives out positions, revisions and chain hashes. Nothing here fails.
-fn place(
+/// Gives out positions, revisions and chain hashes, and returns the receipts. Nothing here fails.
+fn place<'u>(
     state: &mut State,
     index: &mut LogIndex,
-    fenced: Fenced<'_>,
+    fenced: Fenced<'u>,
     hashes: &[IdHash],
     durability: Durability,
     context: &CommitContext<'_>,
-) -> Receipts {
-    let SealedUnit { events, bytes } = fenced.into_unit();
+) -> &'u mut Receipts {
+    let SealedUnit { events, bytes, receipts } = fenced.into_unit();
     // The completion of a shred needs no room but what was kept for it behind the intent: no new segment either.
     let completes = matches!(events.as_slice(), [event] if event.frame.kind() == EventKind::SHRED_COMPLETED);
     let len = bytes.len() as u64;
@@ -285,7 +284,7 @@ fn place(
         keyset_epoch: context.keyset_epoch,
     });
     state.run_for(Beginning { first, place, roll, chain }, bytes.len()).facts.completes |= completes;
-    let mut receipts = Receipts::with_capacity(events.len());
+    receipts.reserve(events.len());
     let mut offset = place.offset;
     let mut left = bytes.as_mut_slice();
     for (event, hash) in events.iter().zip(hashes) {

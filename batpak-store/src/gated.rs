@@ -33,11 +33,11 @@ impl Store {
         let mut unit = SealedUnit::default();
         writer.seal(writer.key(draft, self.view())?, &mut unit)?;
         writer.own_event(&record, part(1), &mut unit)?;
-        let receipts = match self.place(writer, &mut unit, std::slice::from_ref(event), Asked::None, durability)? {
-            Submitted::Placed(placed) => writer.finish(placed, durability)?,
-            Submitted::Answered(receipts) => receipts,
-        };
-        receipts.into_iter().next().ok_or(AppendError::Closed)
+        let events = std::slice::from_ref(event);
+        if let Submitted::Placed(placed) = self.place(writer, &mut unit, events, Asked::None, durability)? {
+            writer.finish(placed, durability)?;
+        }
+        std::mem::take(&mut unit.receipts).into_iter().next().ok_or(AppendError::Closed)
     }
 
     pub(crate) fn permit<'a>(

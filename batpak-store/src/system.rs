@@ -3,7 +3,6 @@
 //! Invariant: they take positions and stand in the chain like every event, and their payload is a record of a reserved kind.
 
 use batpak_format::{BatchPart, Causes, ContentType, Coordinate, FrameBuf, Record, Statement, Tags};
-use smallvec::SmallVec;
 
 use crate::{
     AppendError, Durability, Receipt, Store,
@@ -46,11 +45,11 @@ impl Store {
         }
         match writer.commit_condemning(Fenced::plain(&mut unit), durability, condemns)? {
             Committed::Placed(placed) => {
-                let finished = match condemns {
-                    Some(_) => writer.finish_intents(placed),
-                    None => writer.finish(placed, durability),
-                };
-                finished.map(SmallVec::into_vec).map(Some)
+                match condemns {
+                    Some(_) => writer.finish_intents(placed)?,
+                    None => writer.finish(placed, durability)?,
+                }
+                Ok(Some(std::mem::take(&mut unit.receipts).into_vec()))
             }
             Committed::Known(_) | Committed::Refused => Ok(None),
         }

@@ -17,8 +17,8 @@ pub struct Ticket<'a> {
 }
 
 impl<'a> Ticket<'a> {
-    pub(crate) fn placed(store: &'a Store, placed: Placed<'_>, durability: Durability) -> Self {
-        Self { placed: Some((store, placed.ahead, durability)), receipts: placed.receipts }
+    pub(crate) fn placed(store: &'a Store, placed: Placed<'_>, receipts: Receipts, durability: Durability) -> Self {
+        Self { placed: Some((store, placed.ahead, durability)), receipts }
     }
 
     /// For events that are in the log as durably as was asked.

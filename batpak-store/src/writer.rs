@@ -11,7 +11,7 @@ use batpak_segment::{DiskFile, ForkMark};
 use crate::{
     AppendError, Clock, Durability,
     append::SealedUnit,
-    commit::{CommitContext, Committed, Condemns, Placed, Receipts},
+    commit::{CommitContext, Committed, Condemns, Placed},
     defect::{Defect, seeded},
     durability::WRITE_BACK_BYTES,
     fence::Fenced,
@@ -130,31 +130,31 @@ impl Writer {
     pub(crate) fn settled<'p>(&'p self, placed: Placed<'p>, unit: &SealedUnit) -> Placed<'p> {
         match &self.keys {
             Some(keys) if unit.events.iter().any(|event| event.minted().is_some()) => {
-                let Placed { state, ahead, receipts } = placed;
+                let Placed { state, ahead } = placed;
                 drop(state);
                 keys.settle(&unit.events);
-                Placed { state: lock(&self.pipeline.state), ahead, receipts }
+                Placed { state: lock(&self.pipeline.state), ahead }
             }
             _ => placed,
         }
     }
 
     /// Steps 7 and 8, as far as was asked, from the commit on; nobody waits for the unit afterwards.
-    pub(crate) fn finish(&self, placed: Placed<'_>, durability: Durability) -> Result<Receipts, AppendError> {
-        let Placed { state, ahead, receipts } = placed;
+    pub(crate) fn finish(&self, placed: Placed<'_>, durability: Durability) -> Result<(), AppendError> {
+        let Placed { state, ahead } = placed;
         let (mut state, waited) = self.pipeline.wait_from(state, &ahead, durability, self.deferred_bytes_max);
         state.leave();
         self.look_behind(state);
-        waited.map(|()| receipts)
+        waited
     }
 
     /// As [`Writer::finish`], for intents: nothing is done between their sync and what it means to readers. What is due behind the log's
     /// end is started by the event that says the shred is done.
-    pub(crate) fn finish_intents(&self, placed: Placed<'_>) -> Result<Receipts, AppendError> {
-        let Placed { state, ahead, receipts } = placed;
+    pub(crate) fn finish_intents(&self, placed: Placed<'_>) -> Result<(), AppendError> {
+        let Placed { state, ahead } = placed;
         let (mut state, waited) = self.pipeline.wait_from(state, &ahead, Durability::Synced, self.deferred_bytes_max);
         state.leave();
-        waited.map(|()| receipts)
+        waited
     }
 
     /// Steps 7 and 8, as far as was asked.

@@ -1,7 +1,7 @@
 //! Which events share a kind, or a scope: one list a key, in which every event stands once.
 //!
 //! Invariant: each event keeps the position of the key's event before it, so a list costs one table entry a key and four bytes an
-//! event, and it is walked from its last event back.
+//! event, and it is walked from its last event back. The key that came last is told by one comparison: most events have it again.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,9 @@ const NONE: u32 = u32::MAX;
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Chain<K> {
+    /// By key, the last event: but for the recent key, which stands there with an earlier one.
     last: HashMap<K, u32, BuildHasherDefault<Spread>>,
+    recent: Option<(K, u32)>,
     /// By position.
     previous: Column<u32>,
 }
@@ -50,28 +52,52 @@ impl Hasher for Spread {
     }
 }
 
-impl<K: Eq + Hash> Chain<K> {
+impl<K: Copy + Eq + Hash> Chain<K> {
     pub(super) fn new() -> Self {
-        Self { last: HashMap::default(), previous: Column::new() }
+        Self { last: HashMap::default(), recent: None, previous: Column::new() }
     }
 
     /// Adds the event at the next position.
     pub(super) fn push(&mut self, key: K, position: u32) {
-        self.previous.push(self.last.insert(key, position).unwrap_or(NONE));
+        let previous = match &mut self.recent {
+            Some((recent, last)) if *recent == key => std::mem::replace(last, position),
+            _ => {
+                self.settle();
+                self.recent = Some((key, position));
+                self.last.insert(key, position).unwrap_or(NONE)
+            }
+        };
+        self.previous.push(previous);
+    }
+
+    /// Puts the recent key's last event into the table, and has none recent.
+    fn settle(&mut self) {
+        if let Some((key, last)) = self.recent.take() {
+            self.last.insert(key, last);
+        }
     }
 
     /// Takes the last event back, which has this key.
     pub(super) fn pop(&mut self, key: K) {
+        self.settle();
         match self.previous.pop() {
             None | Some(NONE) => drop(self.last.remove(&key)),
             Some(previous) => drop(self.last.insert(key, previous)),
         }
     }
 
+    /// The position of a key's last event.
+    fn last(&self, key: &K) -> Option<u32> {
+        match self.recent {
+            Some((recent, last)) if recent == *key => Some(last),
+            _ => self.last.get(key).copied(),
+        }
+    }
+
     /// The positions of a key's events, the last one first.
     pub(super) fn newest_first(&self, key: &K) -> impl Iterator<Item = u32> + '_ {
         let before = |at: &u32| self.previous.get(*at as usize).filter(|previous| *previous != NONE);
-        std::iter::successors(self.last.get(key).copied(), before)
+        std::iter::successors(self.last(key), before)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
