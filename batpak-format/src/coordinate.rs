@@ -76,6 +76,11 @@ impl Coordinate {
         self.names.split_at(usize::from(self.entity_len)).0
     }
 
+    /// Entity and scope, side by side.
+    pub(crate) fn joined(&self) -> &str {
+        &self.names
+    }
+
     /// Returns the scope.
     #[must_use]
     pub fn scope(&self) -> &str {

@@ -13,9 +13,10 @@ use crate::header::check_batch;
 use crate::id::EventId;
 use crate::kind::EventKind;
 use crate::layout::{
-    BATCH_LEN, CHAIN_HASH_AT, CHECK_AT, CORRELATION_LEN, DURABLE_MARK_AT, ENCRYPTION_LEN, FIXED_LEN, FLAG_BATCH,
-    FLAG_CAUSES, FLAG_CORRELATION, FLAG_HOLLOW, FLAG_KEY_COMMITMENT, FLAG_SEALED, FLAG_TAGS, FLAGS_AT, FRAME_LEN_AT,
-    HOLLOW_LEN, ID_AT, KEY_COMMITMENT_LEN, PLAINTEXT_BYTES_LIMIT, POSITION_AT, REVISION_AT, SEAL_TAG_LEN, TIME_AT,
+    BATCH_LEN, CHAIN_HASH_AT, CHECK_AT, CONTENT_TYPE_AT, CORRELATION_LEN, DURABLE_MARK_AT, ENCRYPTION_LEN,
+    ENTITY_LEN_AT, FIXED_LEN, FLAG_BATCH, FLAG_CAUSES, FLAG_CORRELATION, FLAG_HOLLOW, FLAG_KEY_COMMITMENT, FLAG_SEALED,
+    FLAG_TAGS, FLAGS_AT, FRAME_LEN_AT, HOLLOW_LEN, ID_AT, KEY_COMMITMENT_LEN, KIND_AT, PAYLOAD_LEN_AT,
+    PAYLOAD_VERSION_AT, PLAINTEXT_BYTES_LIMIT, POSITION_AT, REVISION_AT, SCOPE_LEN_AT, SEAL_TAG_LEN, TIME_AT,
 };
 use crate::statement::{BatchPart, FrameSeed, Placement, Statement};
 
@@ -64,13 +65,12 @@ impl FrameBuf {
         let mut bytes = buffer;
         bytes.clear();
         bytes.reserve_exact(frame_len);
-        bytes.resize(ID_AT, 0);
-        put_statement(&mut bytes, statement, plaintext_len + tag_len as u32);
+        // Header and payload are below their caps, and FRAME_BYTES_MAX, the sum of these, is a u32.
+        bytes.extend_from_slice(&fixed_part(statement, frame_len as u32, plaintext_len + tag_len as u32));
+        put_parts(&mut bytes, statement);
         debug_assert_eq!(bytes.len(), header_len, "the header has the length that was computed");
         bytes.extend_from_slice(plaintext);
-        bytes.resize(frame_len, 0);
-        // Header and payload are below their caps, and FRAME_BYTES_MAX, the sum of these, is a u32.
-        put(&mut bytes, FRAME_LEN_AT, &(frame_len as u32).to_le_bytes());
+        bytes.extend_from_slice([0; SEAL_TAG_LEN].get(..tag_len).unwrap_or_default());
         let Statement { id, kind, batch, encryption, .. } = *statement;
         Ok(Self { bytes, header_len, id, kind, batch, encryption, awaits_tag: encryption.is_some() })
     }
@@ -102,6 +102,7 @@ impl FrameBuf {
     ///
     /// # Panics
     /// When the statement names a key and no tag was set: a plaintext must not pass for ciphertext.
+    #[inline]
     #[must_use]
     pub fn seal_finished(self) -> HashedFrame {
         assert!(!self.awaits_tag, "a payload that was to be sealed has its tag");
@@ -233,6 +234,7 @@ impl HashedFrame {
     }
 
     /// Parts the frame into what is known of it and its bytes, so that many frames may stand in one buffer.
+    #[inline]
     #[must_use]
     pub fn into_parts(self) -> (FrameFacts, Vec<u8>) {
         (self.facts, self.bytes)
@@ -289,20 +291,26 @@ fn header_len(statement: &Statement<'_>) -> usize {
         + optional(statement.key_commitment.is_some(), KEY_COMMITMENT_LEN)
 }
 
-/// Appends the header from the id on.
-fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>, payload_len: u32) {
-    let (entity, scope) = (statement.coordinate.entity(), statement.coordinate.scope());
-    let name_len = |name: &str| u16::try_from(name.len()).expect("a checked name has at most 1,024 bytes");
-    out.extend_from_slice(statement.id.as_bytes());
-    out.extend_from_slice(&flags(statement).to_le_bytes());
-    out.extend_from_slice(&statement.kind.as_u16().to_le_bytes());
-    out.extend_from_slice(&statement.payload_version.to_le_bytes());
-    out.extend_from_slice(&statement.content_type.as_u16().to_le_bytes());
-    out.extend_from_slice(&payload_len.to_le_bytes());
-    out.extend_from_slice(&name_len(entity).to_le_bytes());
-    out.extend_from_slice(&name_len(scope).to_le_bytes());
-    out.extend_from_slice(entity.as_bytes());
-    out.extend_from_slice(scope.as_bytes());
+/// The fixed part, but for what the commit adds.
+fn fixed_part(statement: &Statement<'_>, frame_len: u32, payload_len: u32) -> [u8; FIXED_LEN] {
+    let name_len =
+        |name: &str| u16::try_from(name.len()).expect("a checked name has at most 1,024 bytes").to_le_bytes();
+    let mut fixed = [0; FIXED_LEN];
+    put(&mut fixed, FRAME_LEN_AT, &frame_len.to_le_bytes());
+    put(&mut fixed, ID_AT, statement.id.as_bytes());
+    put(&mut fixed, FLAGS_AT, &flags(statement).to_le_bytes());
+    put(&mut fixed, KIND_AT, &statement.kind.as_u16().to_le_bytes());
+    put(&mut fixed, PAYLOAD_VERSION_AT, &statement.payload_version.to_le_bytes());
+    put(&mut fixed, CONTENT_TYPE_AT, &statement.content_type.as_u16().to_le_bytes());
+    put(&mut fixed, PAYLOAD_LEN_AT, &payload_len.to_le_bytes());
+    put(&mut fixed, ENTITY_LEN_AT, &name_len(statement.coordinate.entity()));
+    put(&mut fixed, SCOPE_LEN_AT, &name_len(statement.coordinate.scope()));
+    fixed
+}
+
+/// Appends the header behind the fixed part.
+fn put_parts(out: &mut Vec<u8>, statement: &Statement<'_>) {
+    out.extend_from_slice(statement.coordinate.joined().as_bytes());
     if let Some(correlation) = statement.correlation {
         out.extend_from_slice(correlation.as_bytes());
     }
@@ -334,6 +342,7 @@ fn flags(statement: &Statement<'_>) -> u16 {
 }
 
 /// Overwrites a field of the fixed part.
+#[inline]
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
     if let Some(place) = bytes.get_mut(at..at + field.len()) {
         place.copy_from_slice(field);

@@ -82,7 +82,10 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            Ok(since) => {
+                let whole = i64::try_from(since.as_secs()).ok().and_then(|secs| secs.checked_mul(1_000_000));
+                whole.map_or(i64::MAX, |whole| whole.saturating_add(i64::from(since.subsec_micros())))
+            }
             Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
         };
         Timestamp::from_micros(micros)

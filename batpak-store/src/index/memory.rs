@@ -13,6 +13,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
+use smallvec::SmallVec;
 
 use super::{
     Address, Edges, Head, IdHash, TakeKeys, Times, Walked, chain::Chain, column::Column, id_table::IdTable,
@@ -68,11 +69,14 @@ pub(crate) struct MemoryPart {
     /// Numbers of the tags that an event has.
     tags: Sparse<u32>,
     pub(super) tagged: Postings<u32>,
-    pub(super) keys: HashMap<KeyScope, Vec<(KeyId, u32)>>,
+    pub(super) keys: HashMap<KeyScope, NamedKeys>,
     key_bytes: usize,
     /// The keys that one event each names.
     own_keys: Vec<OwnKeys>,
 }
+
+/// The keys of a key scope, mostly one, each with the place of its first event.
+type NamedKeys = SmallVec<[(KeyId, u32); 1]>;
 
 /// Keys that follow one another, of events that do.
 #[derive(Clone, Copy, Debug)]
@@ -365,7 +369,7 @@ impl MemoryPart {
             + self.tag_names.bytes()
             + self.tags.bytes()
             + self.tagged.bytes()
-            + self.keys.capacity() * (size_of::<(KeyScope, Vec<(KeyId, u32)>)>() + 1)
+            + self.keys.capacity() * (size_of::<(KeyScope, NamedKeys)>() + 1)
             + self.key_bytes
             + self.own_keys.capacity() * size_of::<OwnKeys>()
     }

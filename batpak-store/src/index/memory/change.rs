@@ -2,6 +2,7 @@
 
 use batpak_format::{ChainHash, EventId, KeyId};
 use batpak_keyset::KeyScope;
+use smallvec::smallvec;
 
 use super::{MemoryPart, OwnKeys, Row, Stream};
 use crate::index::{Entry, Head, IdHash, Times, is_time_ordered};
@@ -115,8 +116,8 @@ impl MemoryPart {
                 }
             }
             None => {
-                self.key_bytes += scope.as_bytes().len() + size_of::<(KeyId, u32)>();
-                self.keys.insert(scope.clone(), vec![(key_id, place)]);
+                self.key_bytes += scope.as_bytes().len();
+                self.keys.insert(scope.clone(), smallvec![(key_id, place)]);
             }
         }
     }
