@@ -64,7 +64,8 @@ impl IdTable {
 
     /// The number of the span that an id is in if it came in its order.
     fn span_of(&self, id: &EventId) -> Option<usize> {
-        if !is_time_ordered(id) {
+        // One that was drawn a moment ago is mostly above all.
+        if !is_time_ordered(id) || *id.as_bytes() > self.most {
             return None;
         }
         let is_below = |span: &Span| span.above < *id.as_bytes();

@@ -184,7 +184,7 @@ fn mints() -> Vec<Case> {
 /// How many system calls an append takes, those of start and end shared by all; the same each time.
 fn calls() -> Vec<Case> {
     let case = |durability: &str, adapters: &[&'static str]| {
-        let case = append(durability, 256, 1, if durability == "synced" { 2000 } else { 20_000 }, adapters);
+        let case = append(durability, 256, 1, if durability == "synced" { 2000 } else { 100_000 }, adapters);
         Case { name: format!("calls/{durability}"), ..case.with(TRACED, true).at_most(1) }
     };
     vec![case("buffered", &["floor", "batpak"]), case("deferred", &["batpak"]), case("synced", &["floor", "batpak"])]
