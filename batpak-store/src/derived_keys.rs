@@ -1,9 +1,8 @@
 //! Payload keys between two appends under them, so that a key scope that is appended to again costs no derivation.
 //!
-//! Invariants: bounded at [`SLOTS`] keys, and wiped with the table or when another takes the slot. A key is taken out to be lent and put
-//! back when it has done its work, under the lock of the keyset that derived it; so it is in one place at a time. When a shred or a rekey
-//! puts new frontiers in place, and again when its victims are back, every slot is emptied: no key is lent that the keyset no longer
-//! derives, and none of a victim is left.
+//! Invariants: bounded at [`SLOTS`] keys, each wiped when another takes its slot. A key is taken out to be lent and put back when it has
+//! done its work, under the lock of the keyset that derived it; so it is in one place at a time. When new frontiers are put in place every
+//! slot is emptied, and again when no victim is lent any more: so no key is left that the keyset no longer derives.
 
 use batpak_crypto::{KeyCommitment, KeyRoom, PayloadKey};
 use batpak_format::KeyId;
