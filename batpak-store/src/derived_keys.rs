@@ -66,6 +66,8 @@ impl DerivedKeys {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "helpers of tests may fail where tests may")]
+
     use std::sync::Arc;
 
     use batpak_segment::MemoryDisk;
