@@ -39,8 +39,10 @@
 //!
 //! # Memory maps
 //!
-//! Only segments whose footer is whole are mapped. The files of a store belong to it: a process that cuts or changes
-//! a rolled segment while it is mapped can kill the process that reads it.
+//! Segments whose footer is whole are mapped, and by the process that writes it the frames that the active one begins
+//! with: its writer cuts and changes nothing below what was written whole, and holds the store's lock against any other.
+//! The files of a store belong to it: a process that cuts or changes a segment while it is mapped can kill the process
+//! that reads it.
 #![deny(unsafe_code)]
 
 #[cfg(batpak_defects)]

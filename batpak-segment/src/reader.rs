@@ -1,4 +1,5 @@
-//! Reading single frames of a segment: through a map when it is rolled, else by position.
+//! Reading single frames of a segment: through a map when it is rolled, else by position, or through a map of those
+//! that it begins with.
 //!
 //! Invariants: a frame is given out only after its check; no more is allocated than one frame that the file is long
 //! enough to hold.
@@ -55,9 +56,10 @@ pub struct SegmentReader {
     source: Source,
 }
 
-/// Where the frames come from; a map needs its file no longer.
+/// Where the frames come from; a map of all of them needs its file no longer.
 enum Source {
-    File(Arc<dyn DiskFile>),
+    /// The map holds the frames at the beginning, maybe none.
+    File(Arc<dyn DiskFile>, Bytes),
     Map(Bytes),
 }
 
@@ -77,7 +79,7 @@ impl SegmentReader {
         };
         let source = match footer {
             Some(footer) => Source::Map(file.map(footer.summary.log_len)?),
-            None => Source::File(file),
+            None => Source::File(file, Bytes::new()),
         };
         Ok(SegmentReader { number, source })
     }
@@ -85,7 +87,20 @@ impl SegmentReader {
     /// Reads through a file that is open already, such as a writer's, by position.
     #[must_use]
     pub fn active(file: Arc<dyn DiskFile>, number: u64) -> SegmentReader {
-        SegmentReader { number, source: Source::File(file) }
+        SegmentReader { number, source: Source::File(file, Bytes::new()) }
+    }
+
+    /// Makes a reader of the same segment that has its first `end` bytes in a map, which must be frames and never change
+    /// from now on: those of an active segment that this process's own writer has written whole.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file is shorter, else what the disk says.
+    pub fn mapped_below(&self, end: u64) -> io::Result<SegmentReader> {
+        let source = match &self.source {
+            Source::File(file, _) => Source::File(Arc::clone(file), file.map(end)?),
+            Source::Map(map) => Source::Map(map.clone()),
+        };
+        Ok(SegmentReader { number: self.number, source })
     }
 
     /// The segment's number.
@@ -105,7 +120,25 @@ impl SegmentReader {
     pub fn map(&self) -> Option<&Bytes> {
         match &self.source {
             Source::Map(map) => Some(map),
-            Source::File(_) => None,
+            Source::File(..) => None,
+        }
+    }
+
+    /// The map that has the segment's bytes below `end`: one of the whole segment whatever the end, or one of its first
+    /// frames when it reaches that far.
+    #[must_use]
+    pub fn map_below(&self, end: u64) -> Option<&Bytes> {
+        match &self.source {
+            Source::Map(map) => Some(map),
+            Source::File(_, map) => (end <= map.len() as u64).then_some(map),
+        }
+    }
+
+    /// The bytes at the segment's beginning that are in a map.
+    #[must_use]
+    pub fn mapped_len(&self) -> u64 {
+        match &self.source {
+            Source::Map(map) | Source::File(_, map) => map.len() as u64,
         }
     }
 
@@ -120,7 +153,7 @@ impl SegmentReader {
                 let start = map.len() - mapped(map, offset).len();
                 map.slice(start..)
             }
-            Source::File(_) => Bytes::from(self.load_at(offset, None)?),
+            Source::File(..) => Bytes::from(self.load_at(offset, None)?),
         };
         let len = Frame::decode(&bytes, &seed).map_err(|source| self.refuse(offset, source))?.len();
         Ok(OwnedFrame { bytes: bytes.slice(..len), seed })
@@ -143,7 +176,7 @@ impl SegmentReader {
                 };
                 Ok(bytes.get(..len).unwrap_or(bytes).to_vec())
             }
-            Source::File(file) => {
+            Source::File(file, _) => {
                 let mut buffer = Vec::new();
                 fill(&**file, offset, first_read, &mut buffer)?;
                 Ok(buffer)
@@ -166,7 +199,7 @@ impl SegmentReader {
                 }
                 Ok(len)
             }
-            Source::File(file) => file.read_full_at(buffer, offset),
+            Source::File(file, _) => file.read_full_at(buffer, offset),
         }
     }
 
@@ -185,7 +218,7 @@ impl SegmentReader {
         let seed = self.seed(offset, store);
         let bytes = match &self.source {
             Source::Map(map) => mapped(map, offset),
-            Source::File(file) => {
+            Source::File(file, _) => {
                 fill(&**file, offset, FIRST_READ_BYTES, buffer)?;
                 buffer
             }

@@ -38,7 +38,7 @@
 //! - One process writes; any number read beside it ([`Store::open_read_only`]).
 //! - [`Store::backup`] copies the log into one folder and the latest keyset into another, and never the root secret. After a shred or a
 //!   rekey the keyset is backed up again: every older copy of it is dead, or has to go.
-//! - Rolled segments are memory maps. A file of the store that another program cuts short while it is open ends this process.
+//! - Segments are read through memory maps. A file of the store that another program cuts short while it is open ends this process.
 #![forbid(unsafe_code)]
 
 pub use batpak_crypto as crypto;

@@ -1,7 +1,8 @@
 //! The read side of the segments.
 //!
-//! Invariants: rolled segments are read through maps, the active one by position. The reader of a rolled segment is opened once, and
-//! found again without a lock; the lock around the active one's is not held while bytes are read.
+//! Invariants: rolled segments are read through maps, and so is what the active one begins with, in the process that writes it: bytes
+//! that its writer has written whole and never cuts or changes. The rest of the active one is read by position. The reader of a rolled
+//! segment is opened once, and found again without a lock; the lock around the active one's is not held while bytes are read or mapped.
 
 use std::{ops::Deref, path::PathBuf, sync::Arc, sync::OnceLock};
 
@@ -14,6 +15,11 @@ use crate::{
 
 /// Lists of readers, each twice as long as the one before, hold those of 2^40 segments.
 const LISTS: usize = 40;
+
+/// The active segment is mapped anew when a read lies so far behind what is mapped, and a part of that: it is mapped a few dozen times
+/// until it is rolled, however it is read.
+const MAPPED_STEP: u64 = 16 << 10;
+const MAPPED_PART: u64 = 8;
 
 /// Readers of rolled segments: a place is written once, and made only when a segment of its list is read.
 #[derive(Debug)]
@@ -95,6 +101,31 @@ impl LogRead {
         let reader = Arc::new(opened);
         *write(&self.active) = Some(Arc::clone(&reader));
         Ok(Reader::Active(reader))
+    }
+
+    /// Returns a reader with more of the active segment in its map, when a read up to `end` lies far enough behind what this one has:
+    /// all up to where `written` says that whole frames end. None where the disk has no map to give: it is read by position then.
+    pub(crate) fn mapped_more(
+        &self,
+        reader: &Reader<'_>,
+        end: u64,
+        written: impl FnOnce() -> Result<Option<u64>, ReadError>,
+    ) -> Result<Option<Reader<'_>>, ReadError> {
+        let Reader::Active(reader) = reader else { return Ok(None) };
+        let mapped = reader.mapped_len();
+        if end < mapped + MAPPED_STEP.max(mapped / MAPPED_PART) {
+            return Ok(None);
+        }
+        let Some(Ok(more)) = written()?.map(|written| reader.mapped_below(written)) else { return Ok(None) };
+        let more = Arc::new(more);
+        let mut active = write(&self.active);
+        let is_more =
+            |kept: &Arc<SegmentReader>| kept.number() == more.number() && kept.mapped_len() < more.mapped_len();
+        let before = active.as_ref().is_some_and(is_more).then(|| active.replace(Arc::clone(&more)));
+        drop(active);
+        // To give a map back takes the kernel long.
+        drop(before);
+        Ok(Some(Reader::Active(more)))
     }
 
     /// The error of a read that the disk refused.

@@ -12,6 +12,7 @@ use crate::{
     Event, Events, Payload, Query, ReadError, Store,
     event::Stored,
     index::{Address, Stand},
+    log_read::Reader,
 };
 
 /// Associated data up to this length needs no memory of its own.
@@ -144,9 +145,10 @@ impl Store {
         let own = match self.unwritten(position, address) {
             Some(bytes) => bytes,
             None => {
-                let reader = self.segments.reader(address.segment, || self.active_segment())?;
+                let end = address.offset.saturating_add(len);
+                let reader = self.reader(address.segment, end)?;
                 let len = usize::try_from(len).ok();
-                if let Some(map) = reader.map() {
+                if let Some(map) = reader.map_below(end) {
                     let bytes = from_offset(map, address.offset);
                     ask_for(bytes, len);
                     return look(&self.decode(position, address, bytes)?, map);
@@ -157,13 +159,31 @@ impl Store {
         look(&self.decode(position, address, &own)?, &own)
     }
 
-    /// The map of the segment that an event stands in, when it is rolled.
-    pub(crate) fn map_of(&self, stand: Stand) -> Result<Option<Bytes>, ReadError> {
-        if stand.position >= self.written_mark() {
+    /// The map of the segment that an event stands in, or of whole frames at its beginning, which this one is of.
+    pub(crate) fn map_of(&self, Stand { position, address, len }: Stand) -> Result<Option<Bytes>, ReadError> {
+        if position >= self.written_mark() {
             return Ok(None);
         }
-        let reader = self.segments.reader(stand.address.segment, || self.active_segment())?;
-        Ok(reader.map().cloned())
+        let end = address.offset.saturating_add(len);
+        Ok(self.reader(address.segment, end)?.map_below(end).cloned())
+    }
+
+    /// Returns the reader of a segment, to read up to an offset that is with the operating system.
+    pub(crate) fn reader(&self, segment: u64, end: u64) -> Result<Reader<'_>, ReadError> {
+        let reader = self.segments.reader(segment, || self.active_segment())?;
+        // Another process may cut a log when it opens it: who does not write this one maps what is rolled.
+        if reader.map_below(end).is_some() || !self.is_writer() {
+            return Ok(reader);
+        }
+        let more = self.segments.mapped_more(&reader, end, || self.written_end(segment))?;
+        Ok(more.unwrap_or(reader))
+    }
+
+    /// Where the last frame of a segment ends that is with the operating system, if the log ends there.
+    fn written_end(&self, segment: u64) -> Result<Option<u64>, ReadError> {
+        let Some(last) = self.written_mark().min(self.view().visible()).checked_sub(1) else { return Ok(None) };
+        let last = self.view().stand(last)?.filter(|last| last.address.segment == segment);
+        Ok(last.map(|last| last.address.offset.saturating_add(last.len)))
     }
 
     /// Bytes that begin with the frame at a position; none past the visible mark.

@@ -139,8 +139,10 @@ impl Replay<'_> {
         let refused = |source| store.segments.refused(address.segment, source);
         // What the write buffer holds is not on the disk yet.
         let end = self.walk.end.min(store.written_mark()).max(self.walk.next + 1);
-        let reader = store.segments.reader(address.segment, || store.active_segment())?;
-        if let Some(map) = reader.map() {
+        // A map ends where a frame does.
+        let begun = address.offset.saturating_add(1);
+        let reader = store.reader(address.segment, begun)?;
+        if let Some(map) = reader.map_below(begun) {
             let bytes = usize::try_from(address.offset).ok().and_then(|offset| map.get(offset..)).unwrap_or_default();
             return self.stretch(Stretch { address, bytes, end }, visit);
         }

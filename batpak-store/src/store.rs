@@ -97,6 +97,11 @@ impl Store {
         }
     }
 
+    /// Whether this process writes the log.
+    pub(crate) fn is_writer(&self) -> bool {
+        matches!(self.side, Side::Writer(_))
+    }
+
     pub(crate) fn view(&self) -> &View {
         &self.view
     }

@@ -8,6 +8,7 @@ use crate::place::{Place, on_both_disks};
 
 on_both_disks!(
     map_of_a_rolled_segment_equals_positional_reads,
+    map_of_what_was_written_equals_positional_reads,
     segment_without_a_footer_is_not_mapped,
     missing_frame_is_an_error,
     frame_of_another_store_does_not_check,
@@ -52,6 +53,32 @@ fn map_of_a_rolled_segment_equals_positional_reads(place: &Place) {
             assert_eq!(found, (written.len, written.position));
         }
     }
+}
+
+fn map_of_what_was_written_equals_positional_reads(place: &Place) {
+    let mut log = log(place);
+    let positional = SegmentReader::active(log.writer.file(), 1);
+    assert_eq!((positional.mapped_len(), positional.map_below(1)), (0, None));
+    let end = log.writer.end();
+    let mapped = positional.mapped_below(end).unwrap();
+    assert!(mapped.map().is_none(), "not of the whole segment");
+    assert_eq!((mapped.mapped_len(), mapped.map_below(end + 1)), (end, None));
+    log.append(&[8; 500]);
+    let map = mapped.map_below(end).unwrap();
+    for written in log.written.iter().take_while(|written| written.offset < end) {
+        let by_position = mapped.read_frame_at(written.offset, store()).unwrap();
+        let from = written.offset as usize;
+        assert_eq!(map.get(from..from + written.len as usize), Some(&by_position.bytes()[..]));
+    }
+    assert_eq!(map.len() as u64, end, "what was written since is not in it");
+    let more = mapped.mapped_below(log.writer.end()).unwrap();
+    assert_eq!(more.map_below(end + 1).map(|map| map.len() as u64), Some(log.writer.end()));
+    let beyond = mapped.mapped_below(1 << 40).unwrap_err();
+    assert_eq!(beyond.kind(), std::io::ErrorKind::UnexpectedEof);
+    log.finish(SegmentEnd::Rolled);
+    let whole = SegmentReader::open(place.disk.as_ref(), &place.dir, 1, true).unwrap();
+    assert_eq!(whole.mapped_below(end).unwrap().mapped_len(), whole.mapped_len());
+    assert_eq!(whole.map_below(u64::MAX), whole.map());
 }
 
 fn segment_without_a_footer_is_not_mapped(place: &Place) {

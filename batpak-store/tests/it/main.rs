@@ -4,6 +4,7 @@
 mod kit;
 
 mod accept;
+mod active_map;
 mod allocation;
 mod backup;
 mod backup_online;
