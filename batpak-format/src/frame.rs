@@ -179,19 +179,26 @@ fn without_hollow(flags: &[u8; FLAGS_LEN]) -> [u8; FLAGS_LEN] {
 
 /// The check of a whole frame.
 fn frame_check(payload: &[u8], seed: &FrameSeed, header: &[u8]) -> u32 {
-    let seed_bytes = seed.to_bytes();
-    let frame_len = header.get(FRAME_LEN_AT..CHECK_AT).unwrap_or_default();
-    let behind = header.get(CHECK_AT + CHECK_LEN..).unwrap_or_default();
     let mut piece = [0; SMALL_FRAME_LEN];
-    let len = payload.len() + seed_bytes.len() + frame_len.len() + behind.len();
-    let Some(place) = piece.get_mut(..len) else { return header_check(payload_check(payload), seed, header) };
-    let mut left = place;
-    for part in [payload, &seed_bytes, frame_len, behind] {
-        let (part_place, rest) = left.split_at_mut(part.len());
-        part_place.copy_from_slice(part);
-        left = rest;
+    let len = payload.len() + FrameSeed::LEN + FRAME_LEN_LEN + header.len().saturating_sub(CHECK_AT + CHECK_LEN);
+    let joined = piece.get_mut(..len).and_then(|place| join(place, payload, seed, header));
+    match joined {
+        Some(()) => crc32fast::hash(piece.get(..len).unwrap_or_default()),
+        None => header_check(payload_check(payload), seed, header),
     }
-    crc32fast::hash(piece.get(..len).unwrap_or_default())
+}
+
+/// Puts side by side what is checked, into a place of just that length; only payload and names have no fixed one.
+fn join(place: &mut [u8], payload: &[u8], seed: &FrameSeed, header: &[u8]) -> Option<()> {
+    let (payload_place, place) = place.split_at_mut_checked(payload.len())?;
+    let (seed_place, place) = place.split_first_chunk_mut()?;
+    let (frame_len_place, behind_place) = place.split_first_chunk_mut::<FRAME_LEN_LEN>()?;
+    payload_place.copy_from_slice(payload);
+    *seed_place = seed.to_bytes();
+    *frame_len_place = *header.get(FRAME_LEN_AT..)?.first_chunk()?;
+    behind_place
+        .copy_from_slice(header.get(CHECK_AT + CHECK_LEN..).filter(|behind| behind.len() == behind_place.len())?);
+    Some(())
 }
 
 /// The part of the check that needs no place: over the payload.

@@ -80,9 +80,12 @@ pub struct FrameSeed {
 }
 
 impl FrameSeed {
-    /// Returns the 32 bytes that the check covers.
-    pub(crate) fn to_bytes(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
+    /// Bytes that the check covers.
+    pub(crate) const LEN: usize = 32;
+
+    /// Returns the bytes that the check covers.
+    pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
         bytes[..16].copy_from_slice(self.store.as_bytes());
         bytes[16..24].copy_from_slice(&self.segment.to_le_bytes());
         bytes[24..].copy_from_slice(&self.offset.to_le_bytes());
