@@ -11,8 +11,11 @@ use batpak_segment::{DiskFile, ScanError, ScanItem, Scanner};
 /// What is read at a time: it stays in a core's cache.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// One frame in so many is left to be hashed by whoever walks the piece: walking is less work than reading and hashing.
+/// One frame in so many is left to be hashed by whoever walks the piece: walking is less work than reading and hashing. Of a long frame
+/// the hash is most of the work, so that each does half of them.
 const LEFT_ONE_IN: usize = 4;
+const LEFT_ONE_IN_LONG: usize = 2;
+const LONG_FRAME_BYTES: usize = 1 << 10;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -132,7 +135,8 @@ impl Pieces {
     }
 
     fn digest(&self, frame: &Frame<'_>, number: usize) -> Option<StatementDigest> {
-        let left = self.shares && number.is_multiple_of(LEFT_ONE_IN);
+        let one_in = if frame.len() < LONG_FRAME_BYTES { LEFT_ONE_IN } else { LEFT_ONE_IN_LONG };
+        let left = self.shares && number.is_multiple_of(one_in);
         (!left).then(|| frame.digest())
     }
 }
