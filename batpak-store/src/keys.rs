@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use batpak_crypto::{Entropy, OpenFailed, PayloadKey, RootSecret};
+use batpak_crypto::{Entropy, KeyRoom, OpenFailed, PayloadKey, RootSecret};
 use batpak_format::{Coordinate, EventId, EventKind, Header, KeyId, KeyRun, PayloadEncryption};
 use batpak_keyset::{Copy, Granularity, KeyScope, Keyset, LogSeen, Publication, Step, scope_for};
 
@@ -16,7 +16,6 @@ use crate::{
     AppendError, Payload, PublishError, ReadError, ShredProof,
     append::{Sealed, SealedUnder, SealedUnit},
     defect::{Defect, note_minted, seeded, steps},
-    derived_keys::{DerivedKey, DerivedKeys},
     fence::{Fence, Fenced, Publish},
     key_cache::{CachedKey, KeyCache, ReadingOn},
     keyset_files::KeysetFiles,
@@ -28,6 +27,9 @@ use crate::{
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, Signal, lock, read},
     view::View,
 };
+
+/// So many wiped places are kept for keys.
+const ROOMS: usize = 64;
 
 /// A key that is lent for one seal, and given back when it is dropped.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ pub(crate) struct LentKey<'k> {
 impl LentKey<'_> {
     /// The key, for one seal.
     pub(crate) fn key(&self) -> Option<&PayloadKey> {
-        self.lease.derived.as_ref().map(|derived| &derived.key)
+        self.lease.key.as_ref()
     }
 
     /// What stays known of the key when it has done its work.
@@ -83,8 +85,8 @@ pub(crate) struct KeyState {
     pub(crate) provisional: HashMap<KeyScope, KeyId>,
     /// How often each key is lent now: a list as short as the calls under way are many.
     pub(crate) lent: Vec<(KeyId, u32)>,
-    /// Keys that were lent before.
-    pub(crate) derived: DerivedKeys,
+    /// Wiped places of keys that were lent.
+    pub(crate) rooms: Vec<KeyRoom>,
     /// What a shred is about to destroy: appends there wait.
     pub(crate) marked: Selection,
     /// A shred or a rekey that can only be finished.
@@ -110,7 +112,7 @@ impl Keys {
                 root,
                 provisional: HashMap::new(),
                 lent: Vec::new(),
-                derived: DerivedKeys::new(),
+                rooms: Vec::new(),
                 marked: Selection::default(),
                 begun: None,
                 unframed: Vec::new(),
@@ -151,7 +153,6 @@ impl Keys {
         let epoch = keyset.epoch();
         state.keyset = keyset;
         state.root = root;
-        state.derived.forget();
         self.epoch.store(epoch, Ordering::Release);
         self.cache.forget();
     }
@@ -176,10 +177,12 @@ impl Keys {
             None => (self.mint(&mut state, scope.as_ref())?, true),
         };
         let wants_publication = provisional && state.keyset.wants_publication();
-        let derived = state.derive(key_id, shared).ok_or_else(|| self.refusal(scope.as_ref(), key_id))?;
-        let commitment = provisional.then(|| *derived.commitment.as_bytes());
+        let room = state.rooms.pop().unwrap_or_default();
+        let derived = state.keyset.key_cached_in(key_id, room);
+        let (key, commitment) = derived.map_err(|_| self.refusal(scope.as_ref(), key_id))?;
+        let commitment = provisional.then(|| *commitment.as_bytes());
         let mut lease = state.lease(self, key_id);
-        lease.derived = Some(derived);
+        lease.key = Some(key);
         Ok(LentKey { lease, key_id, commitment, scope, wants_publication })
     }
 
@@ -209,11 +212,11 @@ impl Keys {
         state
     }
 
-    /// Notes that a lent key has done its work, and keeps it for the next append if it was lent to one.
-    fn give_back(&self, key_id: KeyId, derived: Option<DerivedKey>) {
+    /// Notes that a lent key has done its work; it is wiped by now.
+    fn give_back(&self, key_id: KeyId, room: Option<KeyRoom>) {
         let mut state = lock(&self.state);
-        if let Some(derived) = derived {
-            state.derived.put(derived);
+        if state.rooms.len() < ROOMS {
+            state.rooms.extend(room);
         }
         if let Some(at) = state.lent.iter().position(|(lent, _)| *lent == key_id)
             && let Some((_, times)) = state.lent.get_mut(at)
@@ -375,22 +378,13 @@ impl Keys {
 }
 
 impl KeyState {
-    /// The key to be lent for a seal: as it was lent before, or derived now.
-    fn derive(&mut self, key_id: KeyId, shared: bool) -> Option<DerivedKey> {
-        if let Some(derived) = self.derived.take(key_id) {
-            return Some(derived);
-        }
-        let (key, commitment) = self.keyset.key_cached_in(key_id, self.derived.room()).ok()?;
-        Some(DerivedKey { key_id, key, commitment, shared })
-    }
-
     /// Counts a key as lent until the lease is dropped.
     fn lease<'k>(&mut self, keys: &'k Keys, key_id: KeyId) -> Lease<'k> {
         match self.lent.iter_mut().find(|(lent, _)| *lent == key_id) {
             Some((_, times)) => *times += 1,
             None => self.lent.push((key_id, 1)),
         }
-        Lease { keys, key_id, derived: None }
+        Lease { keys, key_id, key: None }
     }
 }
 
@@ -400,12 +394,13 @@ pub(crate) struct Lease<'k> {
     keys: &'k Keys,
     key_id: KeyId,
     /// The key itself, when it is lent for a seal.
-    derived: Option<DerivedKey>,
+    key: Option<PayloadKey>,
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.keys.give_back(self.key_id, self.derived.take());
+        let room = self.key.take().map(PayloadKey::into_room);
+        self.keys.give_back(self.key_id, room);
     }
 }
 

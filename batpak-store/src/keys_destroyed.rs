@@ -138,13 +138,11 @@ impl Keys {
         let mut state = lock(&self.state);
         if state.keyset.is_staged() {
             state.keyset.adopt_staged()?;
-            state.derived.forget();
         }
         let lent = |key_id: &KeyId| victims.binary_search(key_id).is_ok();
         while state.lent.iter().any(|(key_id, _)| lent(key_id)) && !seeded(Defect::GuardsNotAwaited) {
             state = self.changed.wait(state);
         }
-        state.derived.forget();
         self.cache.forget();
         Ok(())
     }

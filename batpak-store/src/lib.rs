@@ -111,7 +111,6 @@ mod condition;
 mod config;
 mod create;
 mod defect;
-mod derived_keys;
 mod drill;
 mod durability;
 mod error;
