@@ -276,3 +276,6 @@ fn read_u16(bytes: &[u8], at: usize) -> u16 {
 fn read_u32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |field| u32::from_le_bytes(*field))
 }
+
+#[cfg(test)]
+mod tests;
