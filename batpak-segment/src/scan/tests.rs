@@ -42,6 +42,8 @@ fn window_grows_for_a_long_frame_and_gives_back_what_is_more_than_four_of_it() {
 fn window_is_read_again_only_for_what_it_has_not() {
     let (mut scanner, reads) = scanner(&vec![0; 3 * WINDOW_BYTES]);
     let mut reads_for = |offset: usize, need: usize| {
+        scanner.seek(offset as u64);
+        scanner.hold();
         let before = reads.swap(0, Ordering::Relaxed);
         assert!(scanner.bytes(offset as u64, need).unwrap().len() >= need, "{before}");
         reads.load(Ordering::Relaxed)
