@@ -183,7 +183,8 @@ impl Run {
         let turn = index / 48;
         let fault =
             Fault { kind: Kind::ALL[index % 4], lasts: LASTS[index / 4 % 3], call: 1 + (turn as u64 * 37) % CALLS };
-        (turn + index / 12, WORKLOADS[index / 12 % 4], fault)
+        // Once all calls were met they are met again under other setups: else an even call would only ever meet every second one.
+        (turn + turn / CALLS as usize + index / 12, WORKLOADS[index / 12 % 4], fault)
     }
 }
 
