@@ -43,6 +43,8 @@
 //! with: its writer cuts and changes nothing below what was written whole, and holds the store's lock against any other.
 //! The files of a store belong to it: a process that cuts or changes a segment while it is mapped can kill the process
 //! that reads it.
+//! Where writing back fails, the operating system may drop pages that were not synced, also mapped ones: bytes that were
+//! checked and handed out of the active segment before can then read as others. The writer is poisoned by then.
 #![deny(unsafe_code)]
 
 #[cfg(batpak_defects)]
