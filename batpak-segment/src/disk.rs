@@ -9,10 +9,11 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use crate::growth::Growth;
 use crate::map::map_file;
 
 /// What an existing file is opened for.
@@ -212,6 +213,9 @@ pub trait DiskFile: Debug + Send + Sync {
 }
 
 /// The file system of this machine.
+///
+/// On Linux a sync of a directory, or of bytes that a file did not have before, sets the modification time twice
+/// afterwards (two calls of `utimensat`), so that a journal that failed under the sync is noticed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
@@ -223,16 +227,18 @@ impl Disk for RealDisk {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
         #[cfg(not(unix))]
         let _ = mode;
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(Arc::new(RealFile { file: options.open(path)?, growth: Growth::new(0) }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         // Opening a FIFO would wait for its other end.
-        if !fs::metadata(path)?.is_file() {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
             return Err(ErrorKind::InvalidInput.into());
         }
         let write = access == Access::ReadWrite;
-        Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(write).open(path)?)))
+        let file = OpenOptions::new().read(true).write(write).open(path)?;
+        Ok(Arc::new(RealFile { file, growth: Growth::new(metadata.len()) }))
     }
 
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
@@ -262,7 +268,12 @@ impl Disk for RealDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         // The parent of a bare file name is written as nothing.
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+        if !cfg!(unix) {
+            return Ok(());
+        }
+        let dir = File::open(dir)?;
+        dir.sync_all()?;
+        confirm(&dir)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -288,41 +299,48 @@ impl Disk for RealDisk {
 }
 
 #[derive(Debug)]
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    growth: Growth,
+}
 
 impl DiskFile for RealFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&self.0, buf, offset);
+        return std::os::unix::fs::FileExt::read_at(&self.file, buf, offset);
         #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset);
+        return std::os::windows::fs::FileExt::seek_read(&self.file, buf, offset);
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         #[cfg(unix)]
-        return std::os::unix::fs::FileExt::write_at(&self.0, buf, offset);
+        let written = std::os::unix::fs::FileExt::write_at(&self.file, buf, offset)?;
         #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_write(&self.0, buf, offset);
+        let written = std::os::windows::fs::FileExt::seek_write(&self.file, buf, offset)?;
+        self.growth.wrote(offset, offset + written as u64);
+        Ok(written)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.growth.synced(|| self.file.sync_data(), || confirm(&self.file))
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.growth.synced(|| self.file.sync_all(), || confirm(&self.file))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        // Also where it fails: how far it came is not known.
+        self.growth.cut(len);
+        self.file.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn identity(&self) -> io::Result<FileIdentity> {
-        let metadata = self.0.metadata()?;
+        let metadata = self.file.metadata()?;
         #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
         #[cfg(not(unix))]
@@ -333,7 +351,7 @@ impl DiskFile for RealFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match self.0.try_lock() {
+        match self.file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
@@ -345,6 +363,24 @@ impl DiskFile for RealFile {
         if self.len()? < len {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        map_file(&self.0, len)
+        map_file(&self.file, len)
     }
+}
+
+/// Fails when the file system stopped taking changes before or during the sync that has just returned.
+///
+/// The first change makes ext4 notice that its journal has failed, and is let pass; the second is refused. On why it is
+/// asked at all see [`Growth`].
+fn confirm(synced: &File) -> io::Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    for _ in 0..2 {
+        match synced.set_modified(SystemTime::now()) {
+            // Who may write a file may not be its owner; and there are file systems without times.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => return Ok(()),
+            changed => changed?,
+        }
+    }
+    Ok(())
 }

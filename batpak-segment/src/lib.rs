@@ -69,6 +69,7 @@ mod disk;
 mod error;
 mod footer;
 mod fork;
+mod growth;
 mod map;
 mod memory;
 mod name;

@@ -15,7 +15,7 @@ use crate::line::Line;
 use crate::script::Script;
 
 /// Calls that change files, make them durable, or open them.
-pub(crate) const WRITES: [&str; 16] = [
+pub(crate) const WRITES: [&str; 17] = [
     "fallocate",
     "fdatasync",
     "fsync",
@@ -32,6 +32,7 @@ pub(crate) const WRITES: [&str; 16] = [
     "unlink",
     "unlinkat",
     "pwritev",
+    "utimensat",
 ];
 
 /// Calls that read, and take locks.
