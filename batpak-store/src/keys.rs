@@ -23,7 +23,8 @@ use crate::{
     pipeline::Pipeline,
     scratch,
     selection::Selection,
-    shreds::Shreds,
+    settled::Settled,
+    shreds::{Shreds, Standing},
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, Signal, lock, read},
     view::View,
 };
@@ -70,6 +71,8 @@ pub(crate) struct Keys {
     epoch: AtomicU64,
     publications: AtomicU64,
     pub(crate) shreds: RwLock<Shreds>,
+    /// What is left out of it.
+    pub(crate) settled: Settled,
     /// Keys that a placed intent names, until the record of shreds has them.
     pub(crate) condemned: RwLock<HashSet<KeyId>>,
     pub(crate) changed: Signal,
@@ -120,6 +123,7 @@ impl Keys {
             files,
             entropy,
             publications: AtomicU64::new(0),
+            settled: Settled::new(shreds.settled()),
             shreds: RwLock::new(shreds),
             condemned: RwLock::new(HashSet::new()),
             changed: Signal::new(),
@@ -172,14 +176,18 @@ impl Keys {
             Some(scope) => self.current(&state, scope, view)?,
             None => None,
         };
-        let (key_id, provisional) = match known {
+        let (mut key_id, mut provisional) = match known {
             Some(known) => known,
             None => (self.mint(&mut state, scope.as_ref())?, true),
         };
-        let wants_publication = provisional && state.keyset.wants_publication();
         let room = state.rooms.pop().unwrap_or_default();
-        let derived = state.keyset.key_cached_in(key_id, room);
-        let (key, commitment) = derived.map_err(|_| self.refusal(scope.as_ref(), key_id))?;
+        let mut derived = state.keyset.key_cached_in(key_id, room);
+        if derived.is_err() && !provisional && self.takes_fresh(scope.as_ref())? {
+            (key_id, provisional) = (self.mint(&mut state, scope.as_ref())?, true);
+            derived = state.keyset.key_cached_in(key_id, KeyRoom::default());
+        }
+        let (key, commitment) = derived.map_err(|_| AppendError::KeyLost { key_id })?;
+        let wants_publication = provisional && state.keyset.wants_publication();
         let commitment = provisional.then(|| *commitment.as_bytes());
         let mut lease = state.lease(self, key_id);
         lease.key = Some(key);
@@ -191,16 +199,37 @@ impl Keys {
         if let Some(key_id) = state.provisional.get(scope) {
             return Ok(Some((*key_id, true)));
         }
-        let readmitted = {
-            let shreds = read(&self.shreds);
-            if shreds.refuses(scope) {
-                return Err(AppendError::ScopeShredded);
-            }
-            shreds.readmits(scope)
+        let standing = read(&self.shreds).standing(scope);
+        if standing == Some(Standing::Refused) {
+            return Err(AppendError::ScopeShredded);
+        }
+        let Some(key_id) = view.key_of(scope)? else {
+            // One that no event names may have been shredded all the same.
+            return self.takes_fresh(Some(scope)).map(|_| None);
         };
-        let Some(key_id) = view.key_of(scope)? else { return Ok(None) };
-        let gone = readmitted && state.keyset.key(key_id).is_err();
+        let gone = standing == Some(Standing::Readmitted) && state.keyset.key(key_id).is_err();
         Ok((!gone).then_some((key_id, false)))
+    }
+
+    /// Whether a key scope without a key that is there was readmitted; an error when it was shredded since.
+    fn takes_fresh(&self, scope: Option<&KeyScope>) -> Result<bool, AppendError> {
+        match scope.map(|scope| self.standing(scope)).transpose()?.flatten() {
+            Some(Standing::Refused) => Err(AppendError::ScopeShredded),
+            Some(Standing::Readmitted) => Ok(true),
+            None => Ok(false),
+        }
+    }
+
+    /// What the last record that names a key scope says of it.
+    pub(crate) fn standing(&self, scope: &KeyScope) -> Result<Option<Standing>, ReadError> {
+        let recent = read(&self.shreds).standing(scope);
+        if recent.is_some() { Ok(recent) } else { self.settled.standing(scope) }
+    }
+
+    /// Returns the position of the intent that names a key of a key scope.
+    pub(crate) fn intent(&self, scope: &KeyScope, key_id: KeyId) -> Result<Option<u64>, ReadError> {
+        let recent = read(&self.shreds).intent(scope, key_id);
+        if recent.is_some() { Ok(recent) } else { self.settled.intent(scope, key_id) }
     }
 
     /// Takes the keyset lock once no shred has the key scope marked.
@@ -229,7 +258,7 @@ impl Keys {
         }
     }
 
-    /// Tells whether events under a key can no longer be placed.
+    /// Tells whether events under a key can no longer be placed. One that was destroyed before the store was opened was never lent.
     pub(crate) fn is_condemned(&self, scope: &KeyScope, key_id: KeyId) -> bool {
         if seeded(Defect::CondemnedPlaced) {
             return false;
@@ -247,11 +276,6 @@ impl Keys {
             state.provisional.insert(scope.clone(), key_id);
         }
         Ok(key_id)
-    }
-
-    fn refusal(&self, scope: Option<&KeyScope>, key_id: KeyId) -> AppendError {
-        let shredded = scope.is_some_and(|scope| read(&self.shreds).intent(scope, key_id).is_some());
-        if shredded { AppendError::ScopeShredded } else { AppendError::KeyLost { key_id } }
     }
 
     /// Step 5 of an append.
@@ -305,7 +329,10 @@ impl Keys {
             }
             // A shred may have come between the two looks; its intent is on record before a key of it goes.
             Err(_) => {
-                let proof = self.proof(header, encryption.key_id).filter(|_| !seeded(Defect::ProofAskedOnce));
+                let proof = match self.proof(header, encryption.key_id).filter(|_| !seeded(Defect::ProofAskedOnce)) {
+                    None => self.settled_proof(header, encryption.key_id)?,
+                    proof => proof,
+                };
                 Ok(proof.map_or(Payload::KeyLost(encryption.key_id), Payload::Shredded))
             }
         }
@@ -316,8 +343,8 @@ impl Keys {
         self.cache.read_on()
     }
 
-    /// Where the log says that an event's key was destroyed. Asked before the key is, so that a reader whose keyset is older than
-    /// the log answers as the log does.
+    /// Where the log says that an event's key was destroyed, if the keyset need not have applied it. Asked before the key is, so that a
+    /// reader whose keyset is older than the log answers as the log does.
     fn proof(&self, header: &Header<'_>, key_id: KeyId) -> Option<ShredProof> {
         if seeded(Defect::ShreddedAtMark) && !lock(&self.state).marked.is_empty() {
             return Some(ShredProof { intent: header.position() + 1, key_id });
@@ -329,6 +356,13 @@ impl Keys {
         let scope = scope_for(self.granularity, &header.coordinate(), header.kind(), header.id());
         let intent = shreds.intent(&scope, key_id).filter(|intent| *intent > header.position())?;
         Some(ShredProof { intent, key_id })
+    }
+
+    /// As [`Keys::proof`], of what the keyset has applied: asked once the key is gone.
+    fn settled_proof(&self, header: &Header<'_>, key_id: KeyId) -> Result<Option<ShredProof>, ReadError> {
+        let scope = scope_for(self.granularity, &header.coordinate(), header.kind(), header.id());
+        let intent = self.settled.intent(&scope, key_id)?.filter(|intent| *intent > header.position());
+        Ok(intent.map(|intent| ShredProof { intent, key_id }))
     }
 
     pub(crate) fn publish(&self, seen: LogSeen, durable: &mut dyn FnMut(KeyId)) -> Result<(), PublishError> {

@@ -167,6 +167,7 @@ mod secret;
 mod segments;
 mod selection;
 mod selector;
+mod settled;
 mod shred;
 mod shred_error;
 mod shreds;

@@ -16,8 +16,9 @@ use batpak_segment::{
 use crate::{
     OpenError, ReadError,
     holds::Holds,
-    index::{Address, LogIndex, MappedPart, Shelf, Source},
+    index::{Address, LastIntent, LogIndex, MappedPart, Shelf, Source},
     segments::Facts,
+    settled::SettledBelow,
     shreds::Shreds,
     unframed::NamedLeaves,
 };
@@ -65,6 +66,15 @@ impl LogScan {
     }
 }
 
+/// What is known of the keyset before the log is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownBefore {
+    /// How much of the log it knows.
+    pub(crate) seen: Option<LogSeen>,
+    /// Position of the last intent that it has applied.
+    pub(crate) applied: Option<u64>,
+}
+
 /// Takes frames in as they are recovered.
 #[derive(Debug)]
 struct Intake {
@@ -77,7 +87,9 @@ struct Intake {
     shreds: Shreds,
     holds: Holds,
     named: NamedLeaves,
-    seen: Option<LogSeen>,
+    before_log: KnownBefore,
+    /// Whether what intents name may be there though the keyset has applied them.
+    unreached: bool,
     active: Option<(u64, Facts)>,
     before: Option<(u64, Facts)>,
     key_id_max: Option<KeyId>,
@@ -86,7 +98,20 @@ struct Intake {
 }
 
 /// Recovers the log and takes in what it holds.
-pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSeen>) -> Result<LogScan, OpenError> {
+pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, known: &KnownBefore) -> Result<LogScan, OpenError> {
+    let (scan, unsettled) = scan_once(source, mode, known)?;
+    if !unsettled {
+        return Ok(scan);
+    }
+    // Rare: a shred that was cut short, keys that could not be reached, or an older keyset or log that was accepted.
+    let (mut again, _) = scan_once(source, mode, &KnownBefore { applied: None, ..*known })?;
+    again.recovered.torn = scan.recovered.torn.or(again.recovered.torn);
+    again.rebuilt = scan.rebuilt;
+    Ok(again)
+}
+
+/// As [`scan`]; also whether what was settled must be in memory.
+fn scan_once(source: &Arc<Source>, mode: RecoveryMode, known: &KnownBefore) -> Result<(LogScan, bool), OpenError> {
     let mut intake = Intake {
         source: Arc::clone(source),
         shelf: Shelf::look(Arc::clone(source)),
@@ -96,7 +121,8 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSee
         shreds: Shreds::default(),
         holds: Holds::default(),
         named: NamedLeaves::default(),
-        seen,
+        before_log: *known,
+        unreached: false,
         active: None,
         before: None,
         key_id_max: None,
@@ -108,7 +134,7 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSee
     if source.writable {
         intake.shelf.clear();
     }
-    let unfinished = intake.unfinished(&recovered.segments);
+    let (unfinished, unsettled) = (intake.unfinished(&recovered.segments), intake.is_unsettled());
     let fresh = recovered.segments.last().map(|last| Facts {
         first_position: last.first_position,
         next_position: recovered.next_position,
@@ -127,7 +153,7 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSee
     if intake.index.active.segment() != recovered.active {
         intake.index.begin(recovered.active);
     }
-    Ok(LogScan {
+    let scan = LogScan {
         recovered,
         source: intake.source,
         index: intake.index,
@@ -140,7 +166,8 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, seen: Option<LogSee
         key_id_max: intake.key_id_max,
         last_intent: intake.last_intent,
         seen_chain_hash: intake.seen_chain_hash,
-    })
+    };
+    Ok((scan, unsettled))
 }
 
 impl LogVisitor for Intake {
@@ -195,7 +222,7 @@ impl LogVisitor for Intake {
         }
         let address = Address { segment: recovered.segment, offset: recovered.offset };
         index_frame(&mut self.index, &self.source, frame, address);
-        if self.seen.is_some_and(|seen| seen.position == header.position() + 1) {
+        if self.before_log.seen.is_some_and(|seen| seen.position == header.position() + 1) {
             self.seen_chain_hash = Some(header.chain_hash());
         }
         let key_id = header.encryption().map(|encryption| encryption.key_id);
@@ -239,6 +266,9 @@ impl Intake {
         }
         if let Ok(part) = self.source.write(&self.index.active) {
             self.shelf.keep(ended, part.head().first);
+            if self.settles(&part) {
+                self.settle(&part);
+            }
             self.index.end(part);
         }
     }
@@ -246,14 +276,19 @@ impl Intake {
     /// Takes in what an index file says, in the place of its frames; an error when it, or a frame it leads to, is damaged.
     fn take_part(&mut self, part: MappedPart) -> Result<(), ReadError> {
         let head = *part.head();
+        let settles = self.settles(&part);
         let mut records = Vec::new();
-        part.records(&mut |frame| {
+        let mut take = |frame: &Frame<'_>| {
             let header = frame.header();
             let payload = frame.payload().unwrap_or_default();
             records.push((header.position(), header.kind(), Record::decode(header.kind(), payload)));
-        })?;
+        };
+        part.records(&mut take)?;
+        if !settles {
+            part.shred_records(&mut take)?;
+        }
         let named = part.named()?;
-        let seen = self.seen.and_then(|seen| seen.position.checked_sub(1));
+        let seen = self.before_log.seen.and_then(|seen| seen.position.checked_sub(1));
         let seen = seen.filter(|seen| (head.first..head.next()).contains(seen));
         let chain = |seen| part.frame_at(seen, |frame| frame.header().chain_hash());
         let seen_chain_hash = seen.map(chain).transpose()?.flatten();
@@ -268,6 +303,9 @@ impl Intake {
         facts.next_position = head.next();
         facts.chain = head.chain_hash;
         facts.key_id_max = facts.key_id_max.max(rolled.map_or(head.key_id_max, |footer| footer.key_id_max));
+        if settles {
+            self.settle(&part);
+        }
         for (position, kind, record) in records {
             if let Ok(record) = record {
                 self.take_record(position, kind, record);
@@ -279,6 +317,35 @@ impl Intake {
         self.index.begin(head.segment);
         self.index.end(part);
         Ok(())
+    }
+
+    /// Whether what a file says of shreds, and everything before it, may be looked up: the keyset has applied it.
+    fn settles(&self, part: &MappedPart) -> bool {
+        let head = part.head();
+        head.first == self.shreds.settled().position
+            && head.intent.is_none_or(|intent| Some(intent.position) <= self.before_log.applied)
+    }
+
+    /// Leaves what a file says of shreds to look-ups. Nothing behind it was taken in yet.
+    fn settle(&mut self, part: &MappedPart) {
+        let head = part.head();
+        if let Some(LastIntent { position, previous }) = head.intent {
+            self.note_intent(position, previous);
+            self.shreds.note_intent(position);
+        }
+        if let Some(intent) = head.completed {
+            self.complete(intent);
+        }
+        self.unreached |= head.unreached;
+        let any = self.shreds.settled().any || part.names_scopes();
+        self.shreds.settle(SettledBelow { position: head.next(), any });
+    }
+
+    /// Whether keys may be there that a settled intent names, or it is to be said how many are.
+    fn is_unsettled(&self) -> bool {
+        let settled = self.shreds.settled();
+        let is_pending = |last: IntentFacts| !last.completed && last.position < settled.position;
+        settled.any && (self.unreached || self.last_intent.is_some_and(is_pending))
     }
 
     /// The segment before the last, if its footer is not whole, with what was gathered of its frames.
@@ -305,20 +372,29 @@ impl Intake {
             Record::ShredIntent(intent) => {
                 self.shreds.add(position, &intent);
                 intent.targets.iter().flat_map(|target| &target.runs).for_each(|run| self.named.note_run(run));
-                let previous = intent.previous_intent;
-                self.last_intent = Some(IntentFacts { position, completed: false, previous });
-                if let Some((_, facts)) = &mut self.active {
-                    facts.intent = Some(position);
-                }
+                self.note_intent(position, intent.previous_intent);
             }
             Record::ScopeReadmitted(readmitted) => self.shreds.readmit(&readmitted.key_scope),
             Record::ShredCompleted(completed) if kind == EventKind::SHRED_COMPLETED => {
-                self.shreds.complete(completed.intent);
-                if let Some(last) = self.last_intent.as_mut().filter(|last| last.position == completed.intent) {
-                    last.completed = true;
-                }
+                self.unreached |= completed.unreachable > 0;
+                self.complete(completed.intent);
             }
+            Record::RollbackAccepted(_) => self.unreached = true,
             _ => {}
+        }
+    }
+
+    fn note_intent(&mut self, position: u64, previous: Option<u64>) {
+        self.last_intent = Some(IntentFacts { position, completed: false, previous });
+        if let Some((_, facts)) = &mut self.active {
+            facts.intent = Some(position);
+        }
+    }
+
+    fn complete(&mut self, intent: u64) {
+        self.shreds.complete(intent);
+        if let Some(last) = self.last_intent.as_mut().filter(|last| last.position == intent) {
+            last.completed = true;
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     keyset_load::{LoadedKeys, judge, load},
     layout::{LOCK_FILE, Layout, refused},
     log_read::LogRead,
-    log_scan::{LogScan, scan},
+    log_scan::{KnownBefore, LogScan, scan},
     pipeline::{Pipeline, Start},
     refresh::Refresh,
     secret::ProviderContext,
@@ -180,7 +180,12 @@ impl<'a> Opening<'a> {
 
     pub(crate) fn scan(&self, mode: RecoveryMode, keys: Option<&LoadedKeys>) -> Result<LogScan, OpenError> {
         let seen = keys.map(|loaded| loaded.keyset.log_seen());
-        scan(&self.source(mode), mode, seen)
+        // Without keys nothing is asked of a shred; what is read for a keyset that is to be mended knows them all.
+        let applied = match (self.config.encryption.provider(), keys) {
+            (None, _) => Some(u64::MAX),
+            (Some(_), keys) => keys.and_then(|loaded| loaded.keyset.applied()),
+        };
+        scan(&self.source(mode), mode, &KnownBefore { seen, applied })
     }
 
     /// Loads the keyset and then reads the log; both again when a writer published between the two, for then the log
@@ -350,6 +355,9 @@ pub(crate) enum Wake {
 
 impl Parts<'_> {
     pub(crate) fn wake(self, wake: Wake) -> Store {
+        if let Some(keys) = &self.keys {
+            keys.settled.look_in(&self.view);
+        }
         let side = match wake {
             Wake::Reader(refresh) => Side::Reader(Box::new(refresh)),
             Wake::Writer { start, locks } => Side::Writer(Box::new(self.writer(start, locks))),

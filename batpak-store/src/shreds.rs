@@ -1,11 +1,26 @@
-//! What the log says was shredded: which key of which key scope, where the intent stands, and which key scopes take no new keys.
+//! What the log says was shredded, as far as memory has it: which key of which key scope, where the intent stands, and which key scopes
+//! take no new keys.
+//!
+//! Memory has what the keyset may not have applied yet: its keys may still be derived, so a read asks here before it asks for the key.
+//! What was applied when the store was opened is looked up ([`crate::settled`]), once a key is gone.
 //!
 //! Invariant: built from records of the verified log alone, so that a lost key is never taken for a shredded one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use batpak_format::{KeyId, KeyRun, ShredIntent};
+use batpak_format::{KeyId, KeyRun, ShredIntent, ShredTarget};
 use batpak_keyset::KeyScope;
+
+use crate::settled::SettledBelow;
+
+/// What the last record that names a key scope says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It was shredded, and takes no new keys.
+    Refused,
+    /// It was readmitted, whatever became of its keys before.
+    Readmitted,
+}
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -15,18 +30,17 @@ pub(crate) struct Shreds {
     intents: Vec<(u64, Vec<KeyRun>)>,
     /// Every key that they name: disjoint ranges, the end of each by its first key.
     named: BTreeMap<u64, u64>,
-    /// Key scopes that were shredded and not readmitted since.
-    refused: HashSet<Box<[u8]>>,
-    /// Key scopes that were readmitted, whatever became of their keys before.
-    readmitted: HashSet<Box<[u8]>>,
+    standings: HashMap<Box<[u8]>, Standing>,
+    /// The last intent, settled or not.
+    last: Option<u64>,
     /// The last intent, until its completion stands in the log.
     pending: Option<u64>,
+    settled: SettledBelow,
 }
 
 #[derive(Clone, Debug)]
 struct Target {
-    first: KeyId,
-    count: u32,
+    run: KeyRun,
     intent: u64,
 }
 
@@ -34,7 +48,7 @@ impl Shreds {
     /// Takes in an intent that stands at a position.
     pub(crate) fn add(&mut self, position: u64, intent: &ShredIntent) {
         let mut all = Vec::new();
-        self.pending = Some(position);
+        self.note_intent(position);
         for target in &intent.targets {
             all.extend_from_slice(&target.runs);
             target.runs.iter().for_each(|run| self.add_named(*run));
@@ -43,12 +57,15 @@ impl Shreds {
                 continue;
             }
             let targets = self.by_scope.entry(target.key_scope.clone()).or_default();
-            let runs = target.runs.iter();
-            targets.extend(runs.map(|run| Target { first: run.first, count: run.count, intent: position }));
-            self.refused.insert(target.key_scope.clone());
-            self.readmitted.remove(&target.key_scope);
+            targets.extend(target.runs.iter().map(|run| Target { run: *run, intent: position }));
+            self.standings.insert(target.key_scope.clone(), Standing::Refused);
         }
         self.intents.push((position, all));
+    }
+
+    /// Takes in that an intent stands at a position, and nothing else of it.
+    pub(crate) fn note_intent(&mut self, position: u64) {
+        (self.last, self.pending) = (Some(position), Some(position));
     }
 
     /// Takes in a completion.
@@ -63,25 +80,29 @@ impl Shreds {
 
     /// Takes in a readmission.
     pub(crate) fn readmit(&mut self, scope: &[u8]) {
-        self.refused.remove(scope);
-        self.readmitted.insert(scope.into());
+        self.standings.insert(scope.into(), Standing::Readmitted);
     }
 
-    /// Tells whether a key scope takes no new keys.
-    pub(crate) fn refuses(&self, scope: &KeyScope) -> bool {
-        self.refused.contains(scope.as_bytes())
+    /// Leaves everything so far to index files.
+    pub(crate) fn settle(&mut self, settled: SettledBelow) {
+        *self = Self { last: self.last, pending: self.pending, settled, ..Self::default() };
     }
 
-    /// Tells whether a key scope was readmitted, so that it takes a new key when its last one is gone.
-    pub(crate) fn readmits(&self, scope: &KeyScope) -> bool {
-        self.readmitted.contains(scope.as_bytes())
+    /// What is left to index files.
+    pub(crate) fn settled(&self) -> SettledBelow {
+        self.settled
+    }
+
+    /// What the last record here that names a key scope says of it.
+    pub(crate) fn standing(&self, scope: &KeyScope) -> Option<Standing> {
+        self.standings.get(scope.as_bytes()).copied()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.intents.is_empty()
     }
 
-    /// Tells whether any intent names a key: without that no key scope needs to be looked at.
+    /// Tells whether any intent here names a key: without that no key scope needs to be looked at.
     pub(crate) fn names(&self, key_id: KeyId) -> bool {
         self.named.range(..=key_id.as_u64()).next_back().is_some_and(|(_, end)| key_id.as_u64() < *end)
     }
@@ -100,21 +121,28 @@ impl Shreds {
 
     /// Position of the last intent.
     pub(crate) fn last(&self) -> Option<u64> {
-        self.intents.last().map(|(position, _)| *position)
+        self.last
     }
 
-    /// The keys that intents behind a position destroy.
+    /// The keys that intents behind a position destroy. It is one that the keyset has applied: none of them is settled.
     pub(crate) fn runs_after(&self, applied: Option<u64>) -> Vec<KeyRun> {
         let behind = self.intents.iter().filter(|(position, _)| applied.is_none_or(|applied| *position > applied));
         behind.flat_map(|(_, runs)| runs.iter().copied()).collect()
     }
 
-    /// Returns the position of the intent that names a key of a key scope.
+    /// Returns the position of the intent here that names a key of a key scope.
     pub(crate) fn intent(&self, scope: &KeyScope, key_id: KeyId) -> Option<u64> {
         let targets = self.by_scope.get(scope.as_bytes())?;
-        let found = targets.iter().find(|target| {
-            (target.first.as_u64()..target.first.as_u64() + u64::from(target.count)).contains(&key_id.as_u64())
-        })?;
-        Some(found.intent)
+        Some(targets.iter().find(|target| within(&target.run, key_id))?.intent)
     }
+}
+
+/// Whether what is destroyed of a key scope includes a key.
+pub(crate) fn names(target: &ShredTarget, key_id: KeyId) -> bool {
+    target.runs.iter().any(|run| within(run, key_id))
+}
+
+fn within(run: &KeyRun, key_id: KeyId) -> bool {
+    let first = run.first.as_u64();
+    (first..first + u64::from(run.count)).contains(&key_id.as_u64())
 }

@@ -12,7 +12,7 @@ use crate::{
     Query, ReadError, Store,
     keys::Keys,
     selection::Selection,
-    shreds::Shreds,
+    shreds::Standing,
     sync::{lock, read},
     view::View,
 };
@@ -48,27 +48,28 @@ impl Store {
     fn events_named(&self, keys: &Keys, selection: &Selection, held: &Selection) -> Result<Victims, ReadError> {
         let mut victims = Victims::default();
         let mut take = |header: EventHeader| {
-            let Some(encryption) = header.encryption else { return };
+            let Some(encryption) = header.encryption else { return Ok(()) };
             let of = |granularity| scope_for(granularity, &header.coordinate, header.kind, header.id);
             let scope = of(Granularity::Event);
             let within =
                 |names: &Selection| names.covers(&scope) || names.coarser().any(|name| of(name.granularity()) == *name);
-            if !within(selection) || read(&keys.shreds).intent(&scope, encryption.key_id).is_some() {
-                return;
+            if !within(selection) || keys.intent(&scope, encryption.key_id)?.is_some() {
+                return Ok(());
             }
             if within(held) {
                 victims.withheld.push(scope);
             } else {
                 victims.scopes.push(Victim { scope, keys: vec![encryption.key_id], from: header.position });
             }
+            Ok::<(), ReadError>(())
         };
         if selection.coarser().next().is_none() {
             for id in selection.named().filter_map(KeyScope::event) {
-                self.header(id)?.into_iter().for_each(&mut take);
+                self.header(id)?.into_iter().try_for_each(&mut take)?;
             }
         } else {
             for event in self.read(&Query::all().headers_only(true))? {
-                take(event?.header);
+                take(event?.header)?;
             }
         }
         victims.scopes.sort_unstable_by(|a, b| a.scope.cmp(&b.scope));
@@ -97,12 +98,13 @@ impl Keys {
             }
         }
         drop(state);
-        let shreds = read(&self.shreds);
         let mut victims = Victims::default();
         for (scope, keys) in found {
-            let victim = Victim::of(scope, &keys, &shreds);
+            let victim = self.victim(scope, keys)?;
             // A key scope that is shredded already has nothing left to lose, unless it is asked for itself.
-            let spent = victim.keys.is_empty() && shreds.refuses(&victim.scope) && !selection.names(&victim.scope);
+            let spent = victim.keys.is_empty()
+                && !selection.names(&victim.scope)
+                && self.standing(&victim.scope)? == Some(Standing::Refused);
             if held.covers(&victim.scope) {
                 victims.withheld.push(victim.scope);
             } else if !spent {
@@ -111,16 +113,18 @@ impl Keys {
         }
         Ok(victims)
     }
-}
 
-impl Victim {
-    fn of(scope: KeyScope, keys: &[(KeyId, u64)], shreds: &Shreds) -> Self {
-        let left: Vec<_> = keys.iter().filter(|(key_id, _)| shreds.intent(&scope, *key_id).is_none()).collect();
-        let from = left.iter().map(|(_, first)| *first).min().unwrap_or(u64::MAX);
-        let mut keys: Vec<KeyId> = left.into_iter().map(|(key_id, _)| *key_id).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        Self { scope, keys, from }
+    fn victim(&self, scope: KeyScope, keys: Vec<(KeyId, u64)>) -> Result<Victim, ReadError> {
+        let (mut left, mut from) = (Vec::with_capacity(keys.len()), u64::MAX);
+        for (key_id, first) in keys {
+            if self.intent(&scope, key_id)?.is_none() {
+                left.push(key_id);
+                from = from.min(first);
+            }
+        }
+        left.sort_unstable();
+        left.dedup();
+        Ok(Victim { scope, keys: left, from })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use batpak_format::{EventId, KeyId, Timestamp};
+use batpak_format::{EventId, KeyId, Record, Timestamp};
 use batpak_keyset::KeyScope;
 
 use crate::{
@@ -121,6 +121,24 @@ impl View {
         let mut found = self.ask_ended(&ended, |ended| ended.keys_within(within))?;
         active.into_iter().for_each(|(scope, keys)| merge(&mut found, &scope, keys));
         Ok(found)
+    }
+
+    /// The positions below a bound of the records that say that a key scope was shredded, or readmitted, in order: hardly ever of one that
+    /// names others alone.
+    pub(crate) fn naming(&self, scope: &KeyScope, below: u64) -> Result<Vec<u64>, ReadError> {
+        let ended = read(&self.index).ended.clone();
+        self.ask_ended(&ended, |ended| ended.naming(&self.source, scope.as_bytes(), below))
+    }
+
+    /// The record at a position that an index file has; none for what is no record, or does not decode.
+    pub(crate) fn record_at(&self, position: u64) -> Result<Option<Record>, ReadError> {
+        let ended = read(&self.index).ended.clone();
+        let record = self.ask_ended(&ended, |ended| {
+            ended.frame_at(&self.source, position, |frame| {
+                Record::decode(frame.header().kind(), frame.payload().unwrap_or_default()).ok()
+            })
+        })?;
+        Ok(record.flatten())
     }
 
     pub(crate) fn address(&self, position: u64) -> Result<Option<Address>, ReadError> {

@@ -9,15 +9,19 @@ mod change;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
 use smallvec::SmallVec;
 
 use super::{
-    Address, Edges, Head, IdHash, TakeKeys, Times, Walked, chain::Chain, column::Column, id_table::IdTable,
-    matching::Newest, names::Names, postings::Postings, sparse::Sparse,
+    Address, Edges, Head, IdHash, ShredPlaces, TakeKeys, Times, Walked, chain::Chain, column::Column,
+    id_table::IdTable, matching::Newest, names::Names, postings::Postings, sparse::Sparse,
 };
 
 /// What is kept of each event.
@@ -73,6 +77,8 @@ pub(crate) struct MemoryPart {
     key_bytes: usize,
     /// The keys that one event each names.
     own_keys: Vec<OwnKeys>,
+    /// Which records of shreds name a key scope, when that was asked of the part: then it stands in the place of a file.
+    pub(super) shred_places: OnceLock<ShredPlaces>,
 }
 
 /// The keys of a key scope, mostly one, each with the place of its first event.
@@ -123,6 +129,7 @@ impl MemoryPart {
             keys: HashMap::with_capacity(room.keys),
             key_bytes: 0,
             own_keys: Vec::new(),
+            shred_places: OnceLock::new(),
         }
     }
 
@@ -171,14 +178,7 @@ impl MemoryPart {
     pub(crate) fn named(&self) -> Vec<(u64, u32)> {
         let shared = self.keys.values().flatten().map(|(key_id, _)| (key_id.as_u64(), 1));
         let mut runs: Vec<(u64, u32)> = self.own_keys.iter().map(|run| (run.first, run.count)).chain(shared).collect();
-        runs.sort_unstable();
-        runs.dedup_by(|next, run| {
-            let joins = next.0 <= run.0 + u64::from(run.1);
-            if joins {
-                run.1 = run.1.max((next.0 - run.0) as u32 + next.1);
-            }
-            joins
-        });
+        join_runs(&mut runs);
         runs
     }
 
@@ -373,4 +373,16 @@ impl MemoryPart {
             + self.key_bytes
             + self.own_keys.capacity() * size_of::<OwnKeys>()
     }
+}
+
+/// Puts runs of key ids in order, each the first one and how many, and makes one of those that touch.
+pub(super) fn join_runs(runs: &mut Vec<(u64, u32)>) {
+    runs.sort_unstable();
+    runs.dedup_by(|next, run| {
+        let joins = next.0 <= run.0 + u64::from(run.1);
+        if joins {
+            run.1 = run.1.max((next.0 - run.0) as u32 + next.1);
+        }
+        joins
+    });
 }

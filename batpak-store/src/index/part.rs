@@ -17,16 +17,18 @@ mod matching;
 mod merge;
 mod open;
 mod shelf;
+mod shred_facts;
 mod source;
 mod span;
 mod table;
 mod write;
 
 use head::PartHead;
-pub(crate) use head::is_time_ordered;
+pub(crate) use head::{LastIntent, is_time_ordered};
 pub(crate) use keyed::Key;
 pub(crate) use mapped::MappedPart;
 pub(crate) use shelf::Shelf;
+pub(crate) use shred_facts::ShredPlaces;
 pub(crate) use source::{INDEX_DIR, Source};
 pub(crate) use span::Span;
 
@@ -46,16 +48,18 @@ enum Section {
     Correlations = 24,
     /// Key scope to the events from which on it has another key.
     KeyScopes = 25,
-    /// The keys that events name.
+    /// The keys that events name, and shred intents.
     Named = 26,
-    /// The store's own events that an open takes in.
+    /// Holds and releases.
     Records = 27,
     /// The segments that the file covers.
     Spans = 28,
+    /// Key scope to the records that say it was shredded, or readmitted.
+    Shreds = 29,
 }
 
 impl Section {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Head,
         Self::Offsets,
         Self::Ids,
@@ -69,9 +73,10 @@ impl Section {
         Self::Named,
         Self::Records,
         Self::Spans,
+        Self::Shreds,
     ];
 
-    /// Those that lead from a key to a list of events.
+    /// Those that lead from a key to a list of events, made of what the index in memory knows of these.
     const KEYED: [Self; 7] =
         [Self::Entities, Self::Scopes, Self::Kinds, Self::Tags, Self::Causes, Self::Correlations, Self::KeyScopes];
 

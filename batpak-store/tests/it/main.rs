@@ -56,6 +56,7 @@ mod repeats;
 mod replay;
 mod resumes;
 mod rounds;
+mod settled;
 mod shred;
 mod spots;
 mod steady;

@@ -11,17 +11,18 @@ use super::{
     head::PartHead,
     keyed::{KeyedBuilder, hash},
     list::put_varint,
+    shred_facts::ShredFacts,
     table::{self, Slots},
 };
 use crate::index::memory::MemoryPart;
 
 /// The version of every section's layout.
-pub(super) const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 
 impl MemoryPart {
     /// The index file of these events, with what their segment says of itself if it ends with them; none when there are no events.
-    pub(crate) fn encode(&self, store: &StoreId, rolled: Option<KnownSegment>) -> Option<Vec<u8>> {
-        let head = self.part_head(*store)?;
+    pub(super) fn encode(&self, store: &StoreId, rolled: Option<KnownSegment>, shreds: &ShredFacts) -> Option<Vec<u8>> {
+        let head = shreds.head(self.part_head(*store)?);
         let begin = u64::from(self.rows.get(0)?.offset);
         let (segment, end, first, chain_hash) = (self.segment, self.end, head.first, head.chain_hash);
         let mut spans = Vec::new();
@@ -42,9 +43,13 @@ impl MemoryPart {
                 footer = footer.section(section.tag(), VERSION, &bytes);
             }
         }
-        footer = footer.section(Section::Named.tag(), VERSION, &self.named_bytes());
+        footer = footer.section(Section::Named.tag(), VERSION, &named_bytes(&shreds.named(self.named())));
         footer = footer.section(Section::Records.tag(), VERSION, &self.records_bytes());
-        Some(footer.section(Section::Spans.tag(), VERSION, &spans).finish(0))
+        footer = footer.section(Section::Spans.tag(), VERSION, &spans);
+        if let Some(bytes) = shreds.section(store) {
+            footer = footer.section(Section::Shreds.tag(), VERSION, &bytes);
+        }
+        Some(footer.finish(0))
     }
 
     fn part_head(&self, store: StoreId) -> Option<PartHead> {
@@ -58,6 +63,9 @@ impl MemoryPart {
             count: self.rows.len() as u64,
             new_entities: self.new_entities(),
             key_id_max: self.named().last().map(|(first, count)| KeyId::from_u64(first + u64::from(*count) - 1)),
+            intent: None,
+            completed: None,
+            unreached: false,
             chain_hash: self.streams.get(last_row.stream as usize)?.chain_hash,
             id_min: ids.map_or(EventId::from_bytes([0xff; 16]), |(least, _)| least),
             id_max: ids.map_or(EventId::from_bytes([0; 16]), |(_, most)| most),
@@ -100,18 +108,6 @@ impl MemoryPart {
         sections
     }
 
-    /// Runs of key ids: the distance from the end of the run before, and the length, varints.
-    fn named_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut end = 0;
-        for (first, count) in self.named() {
-            put_varint(&mut out, first - end);
-            put_varint(&mut out, u64::from(count));
-            end = first + u64::from(count);
-        }
-        out
-    }
-
     /// The places of the store's own events, 32 bits each.
     fn records_bytes(&self) -> Vec<u8> {
         let own = self.kinds.iter().zip(0_u32..).filter(|(kind, _)| is_taken_in(*kind));
@@ -119,14 +115,19 @@ impl MemoryPart {
     }
 }
 
-/// Whether an open must know what an event of this kind says.
+/// Runs of key ids: the distance from the end of the run before, and the length, varints.
+fn named_bytes(runs: &[(u64, u32)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut end = 0;
+    for (first, count) in runs {
+        put_varint(&mut out, first - end);
+        put_varint(&mut out, u64::from(*count));
+        end = first + u64::from(*count);
+    }
+    out
+}
+
+/// Whether every open must know what an event of this kind says.
 const fn is_taken_in(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::SHRED_INTENT
-            | EventKind::SHRED_COMPLETED
-            | EventKind::SCOPE_READMITTED
-            | EventKind::SCOPE_HELD
-            | EventKind::SCOPE_RELEASED
-    )
+    matches!(kind, EventKind::SCOPE_HELD | EventKind::SCOPE_RELEASED)
 }

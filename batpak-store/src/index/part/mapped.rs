@@ -99,7 +99,7 @@ impl MappedPart {
         ReadError::IndexDamaged { segment: self.head.segment, first_position: self.head.first }
     }
 
-    fn row(&self, section: Section) -> Option<&FooterRow> {
+    pub(super) fn row(&self, section: Section) -> Option<&FooterRow> {
         self.rows.get(section.tag() as usize - Section::Head as usize).and_then(Option::as_ref)
     }
 
@@ -360,7 +360,7 @@ impl MappedPart {
         self.positions(self.lists(Section::Correlations, key, is)?)
     }
 
-    /// Shows the frames of the store's own events that an open takes in.
+    /// Shows the frames of holds and releases.
     pub(crate) fn records(&self, take: &mut dyn FnMut(&Frame<'_>)) -> Result<(), ReadError> {
         for place in self.section(Section::Records)?.as_chunks().0 {
             self.frame(u32::from_le_bytes(*place), &mut *take)?;

@@ -60,6 +60,9 @@ impl<'a> Merge<'a> {
             head.count += own.count;
             head.new_entities += own.new_entities;
             head.key_id_max = head.key_id_max.max(own.key_id_max);
+            head.intent = own.intent.or(head.intent);
+            head.completed = own.completed.or(head.completed);
+            head.unreached |= own.unreached;
             head.id_min = std::cmp::min_by_key(head.id_min, own.id_min, |id| *id.as_bytes());
             head.id_max = std::cmp::max_by_key(head.id_max, own.id_max, |id| *id.as_bytes());
         }
@@ -79,7 +82,7 @@ impl<'a> Merge<'a> {
             ids.extend(part.table(Section::Ids)?.map(|(table, _)| (table, *first)));
         }
         table::put_merged(&ids, Slots::Narrow, self.head.count as u32 - 1, &mut |bytes| sink.put(bytes));
-        for section in Section::KEYED {
+        for section in Section::KEYED.into_iter().chain([Section::Shreds]) {
             let mut keyed = Vec::with_capacity(self.parts.len());
             for (part, _) in &self.parts {
                 keyed.push((part.keyed(section)?, part.spans.len()));

@@ -13,7 +13,7 @@ use std::{
 use batpak_format::{FooterStream, SEGMENT_HEADER_LEN, SegmentEnd, SegmentHeader};
 use batpak_segment::{Access, Disk, DiskFile, KnownSegment, read_footer, segment_path};
 
-use super::{MappedPart, Section, Source, encode::VERSION};
+use super::{MappedPart, Section, Source, encode::VERSION, shred_facts::ShredFacts};
 use crate::index::MemoryPart;
 
 const UNFINISHED: &str = ".tmp";
@@ -30,7 +30,8 @@ impl Source {
         let rolled = self.rolled(part.segment())?;
         let ends =
             |known: &KnownSegment| (known.footer.log_len, known.footer.next_position) == (part.end(), part.next());
-        let bytes = part.encode(&self.store, rolled.filter(ends)).ok_or(ErrorKind::InvalidInput)?;
+        let shreds = ShredFacts::of(self, &[part])?;
+        let bytes = part.encode(&self.store, rolled.filter(ends), &shreds).ok_or(ErrorKind::InvalidInput)?;
         let (unfinished, file) = self.begin(part.segment(), part.first())?;
         file.write_all_at(&bytes, 0)?;
         self.name(&unfinished, &*file, part.segment(), part.first())
