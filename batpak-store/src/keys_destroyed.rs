@@ -148,8 +148,8 @@ impl Keys {
     }
 
     /// Notes at an open that only the destruction of the old root secret, and the record of it, are left to do.
-    pub(crate) fn leave_pending(&self, what: Pending) {
-        let mut begun = Begun::new(what, Vec::new(), 0);
+    pub(crate) fn leave_pending(&self, what: Pending, unreachable: u64) {
+        let mut begun = Begun::new(what, Vec::new(), unreachable);
         begun.published = true;
         lock(&self.state).begun = Some(begun);
     }

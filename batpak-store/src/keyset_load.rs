@@ -258,6 +258,17 @@ impl LoadedKeys {
         self.files.publish(&mut self.keyset, &publication).map_err(refused("write the keyset in", context.dir))
     }
 
+    /// How many keys that intents behind a position name the keyset cannot tell to be gone.
+    pub(crate) fn unreached(
+        &self,
+        shreds: &Shreds,
+        after: Option<u64>,
+        entropy: &dyn Entropy,
+    ) -> Result<u64, OpenError> {
+        let frontiers = self.keyset.beside(&merged(shreds.runs_after(after)), ExtentRewrite::WithNext, entropy)?;
+        Ok(frontiers.unreachable() + frontiers.destroyed())
+    }
+
     pub(crate) fn into_keys(self, shreds: Shreds, config: &Config) -> Keys {
         Keys::new(self.keyset, self.root, self.files, shreds, Arc::clone(&config.entropy))
     }

@@ -55,6 +55,11 @@ impl LogScan {
         self.last_intent.map(|intent| intent.position)
     }
 
+    /// Position of the last intent of the shred before the last one.
+    pub(crate) fn previous_intent(&self) -> Option<u64> {
+        self.last_intent?.previous
+    }
+
     /// What the keyset is held against.
     pub(crate) fn facts(&self) -> LogFacts {
         LogFacts {

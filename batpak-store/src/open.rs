@@ -71,14 +71,14 @@ impl Store {
             LogVerdict::ShredPending { intent, .. } => Some(intent),
             _ => None,
         });
-        let keys = opening.settle(keys, &scan, pending, &mut report)?;
+        let (keys, unreached) = opening.settle(keys, &scan, pending, &mut report)?.unzip();
         let mut store = opening.wake_writer(scan, keys, report, [lock, held])?;
         // All that was read is with the operating system.
         if let Side::Writer(writer) = &store.side {
             writer.index_ended();
         }
         if let Some(intent) = pending
-            && store.complete_shred(intent)?
+            && store.complete_shred(intent, unreached.unwrap_or(0))?
         {
             store.report.shred_finished = Some(intent);
         }
@@ -223,14 +223,15 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Makes true what was read, holds keyset and log against each other, and heals what was found.
+    /// Makes true what was read, holds keyset and log against each other, and heals what was found. Returns the keys, and how many of a
+    /// pending shred could not be reached.
     fn settle(
         &self,
         keys: Option<LoadedKeys>,
         scan: &LogScan,
         pending: Option<u64>,
         report: &mut OpenReport,
-    ) -> Result<Option<Keys>, OpenError> {
+    ) -> Result<Option<(Keys, u64)>, OpenError> {
         let closed_under = scan.recovered.clean_close.map(|close| close.keyset_epoch);
         let keyset_clean =
             keys.as_ref().is_none_or(|keys| keys.is_clean() && closed_under == Some(keys.keyset.epoch()));
@@ -265,13 +266,18 @@ impl<'a> Opening<'a> {
         if self.finish_shred(&mut loaded, scan, verdict)? {
             destroyed = self.destroy_old_secret(&loaded)?;
         }
+        let unreached = match pending {
+            Some(_) => loaded.unreached(&scan.shreds, scan.previous_intent(), &*self.config.entropy)?,
+            None => 0,
+        };
         loaded.sweep_extents().map_err(refused("remove an extent in", self.dir))?;
         let keys = loaded.into_keys(scan.shreds.clone(), self.config);
         keys.note_unframed(scan.named.clone());
         if !destroyed {
-            keys.leave_pending(pending.map_or(Pending::Rekey, |intent| Pending::Shred { intent }));
+            let what = pending.map_or(Pending::Rekey, |intent| Pending::Shred { intent });
+            keys.leave_pending(what, unreached);
         }
-        Ok(Some(keys))
+        Ok(Some((keys, unreached)))
     }
 
     /// Has the provider destroy every root secret but the one that the keyset is sealed under. Returns whether it did: when only that

@@ -137,9 +137,9 @@ impl Store {
         Ok(Finished { what: begun.what, completion, destruction })
     }
 
-    /// Puts on record that an open has finished a shred. Returns false, with the shred still pending, when the old root secret could not
+    /// Puts on record that an open has finished a shred, and how many keys it could not reach. Returns false, with the shred still pending, when the old root secret could not
     /// be destroyed.
-    pub(crate) fn complete_shred(&self, intent: u64) -> Result<bool, OpenError> {
+    pub(crate) fn complete_shred(&self, intent: u64, unreachable: u64) -> Result<bool, OpenError> {
         let (Some(keys), Some(provider)) = (self.keys(), self.config.encryption.provider()) else { return Ok(false) };
         if keys.begun().is_some() {
             return Ok(false);
@@ -147,12 +147,12 @@ impl Store {
         let secret_id = keys.with_keyset(batpak_keyset::Keyset::secret_id);
         let destruction = match provider.settle(&self.provider_context(), secret_id, self.config.clock.now()) {
             Err(why) if why.may_pass() => {
-                keys.leave_pending(Pending::Shred { intent });
+                keys.leave_pending(Pending::Shred { intent }, unreachable);
                 return Ok(false);
             }
             settled => settled?,
         };
-        let record = completed(intent, keys.epoch(), &**provider, destruction, 0);
+        let record = completed(intent, keys.epoch(), &**provider, destruction, unreachable);
         self.append_system(&record, Durability::Synced).map_err(|why: AppendError| OpenError::Append(why))?;
         write(&keys.shreds).complete(intent);
         Ok(true)

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use batpak_store::{
     AppendError, Durability, Encryption, EventId, Granularity, Local, NewEvent, OpenError, Payload, Query, ReadError,
-    Selector, Store,
+    Selector, ShredError, Store,
     format::SHRED_TARGETS_MAX,
-    segment::{SEGMENTS_DIR, segment_path},
+    segment::{DiskOp, SEGMENTS_DIR, segment_path},
 };
 
 use crate::kit::{Place, append, at, event, is_index_file, kind, sound};
@@ -338,4 +338,57 @@ fn large_shred_is_looked_up_in_each_of_its_intents() {
             assert_eq!(proof, (n < count).then_some(of));
         }
     }
+}
+
+/// Both copies of its blob damaged, a page cannot be read: a shred counts its keys as out of reach, and they are there again once the
+/// extent is put back. What the log says of them is the answer then, also where the shred was cut short and an open has finished it.
+#[test]
+fn keys_that_a_shred_could_not_reach_read_as_shredded_when_they_are_back() {
+    for cut_short in [false, true] {
+        let place = Place::memory();
+        let config = || place.with(local()).granularity(Granularity::Event).segment_bytes(64 << 10);
+        let store = Store::create(place.dir(), config()).unwrap();
+        let new = || NewEvent::new(at("a"), kind(), b"x").durability(Durability::Buffered);
+        let batch: Vec<_> = (0..60).map(|_| new()).collect();
+        let batches = (0..60).flat_map(|_| store.append_batch(&batch).unwrap());
+        let ids: Vec<EventId> = batches.map(|receipt| receipt.id).collect();
+        // Of so many keys every fifth destroyed leaves more nodes than an image takes.
+        let fifth: Vec<_> = ids.iter().step_by(5).copied().map(Selector::Event).collect();
+        store.shred(&fifth, 0, "").unwrap();
+        store.close().unwrap();
+        let extents = place.files().into_iter().filter(|(path, _)| path.parent().unwrap().ends_with("extents"));
+        let [(path, whole)] = extents.collect::<Vec<_>>().try_into().unwrap();
+        let mut damaged = whole.clone();
+        [200, whole.len() / 2 + 200].into_iter().for_each(|at| damaged[at] ^= 4);
+        place.put(&path, &damaged);
+        let store = Store::open(place.dir(), config()).unwrap();
+        assert!(matches!(store.get(ids[1]).unwrap().unwrap().payload, Payload::KeyLost(_)));
+        let store = if cut_short {
+            let disk = place.memory.as_ref().unwrap();
+            let mut synced = false;
+            disk.fail(Box::new(move |call| {
+                let is_log = call.path.extension().is_some_and(|end| end == "seg");
+                let refused = synced && !is_log && matches!(call.op, DiskOp::Write { .. });
+                synced |= is_log && matches!(call.op, DiskOp::SyncData);
+                refused.then(|| std::io::ErrorKind::StorageFull.into())
+            }));
+            let why = store.shred(&[Selector::Event(ids[1])], 0, "").unwrap_err();
+            assert!(matches!(why, ShredError::Pending { .. }), "{why:?}");
+            drop(store);
+            disk.clear_hooks();
+            Store::open(place.dir(), config()).unwrap()
+        } else {
+            assert_eq!(store.shred(&[Selector::Event(ids[1])], 0, "").unwrap().unreachable, 1);
+            store
+        };
+        (0..60).for_each(|_| drop(store.append_batch(&batch).unwrap()));
+        store.close().unwrap();
+        place.put(&path, &whole);
+        let read = |n: usize| proof(&reader(&place).get(ids[n]).unwrap().unwrap().payload).is_some();
+        assert_eq!([0, 1, 2].map(read), [true, true, false], "cut short: {cut_short}");
+    }
+}
+
+fn reader(place: &Place) -> Store {
+    Store::open_read_only(place.dir(), place.with(local())).unwrap()
 }
