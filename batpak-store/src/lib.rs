@@ -168,6 +168,7 @@ mod segments;
 mod selection;
 mod selector;
 mod settled;
+mod settled_intents;
 mod shred;
 mod shred_error;
 mod shreds;

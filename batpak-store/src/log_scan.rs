@@ -110,7 +110,6 @@ pub(crate) fn scan(source: &Arc<Source>, mode: RecoveryMode, known: &KnownBefore
     }
     // Rare: a shred that was cut short, keys that could not be reached, or an older keyset or log that was accepted.
     let (mut again, _) = scan_once(source, mode, &KnownBefore { applied: None, ..*known })?;
-    again.recovered.torn = scan.recovered.torn.or(again.recovered.torn);
     again.rebuilt = scan.rebuilt;
     Ok(again)
 }

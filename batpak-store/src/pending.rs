@@ -137,8 +137,8 @@ impl Store {
         Ok(Finished { what: begun.what, completion, destruction })
     }
 
-    /// Puts on record that an open has finished a shred, and how many keys it could not reach. Returns false, with the shred still pending, when the old root secret could not
-    /// be destroyed.
+    /// Puts on record that an open has finished a shred, and how many keys it could not reach. Returns false, with the shred still
+    /// pending, when the old root secret could not be destroyed.
     pub(crate) fn complete_shred(&self, intent: u64, unreachable: u64) -> Result<bool, OpenError> {
         let (Some(keys), Some(provider)) = (self.keys(), self.config.encryption.provider()) else { return Ok(false) };
         if keys.begun().is_some() {

@@ -5,16 +5,17 @@
 //! that is there, and what is asked for one that is not tells a shredded key from a lost one.
 //!
 //! Invariants: a look-up leads to a record of the log, which is read before it counts. Below the bound no record is known from memory, and
-//! behind it none from here. Memory: one intent, the last that was read, so that whoever reads the events of a large one decodes it once.
+//! behind it none from here. Memory: the intents that were read last ([`SettledIntents`]).
 
 use std::sync::{Arc, OnceLock};
 
-use batpak_format::{KeyId, Record, ShredTarget};
+use batpak_format::{KeyId, Record};
 use batpak_keyset::KeyScope;
 
 use crate::{
     ReadError,
-    shreds::{Standing, names},
+    settled_intents::{ReadIntent, SettledIntents},
+    shreds::Standing,
     sync::{Mutex, lock},
     view::View,
 };
@@ -34,26 +35,18 @@ pub(crate) struct Settled {
     below: SettledBelow,
     /// Put in place when the store wakes.
     view: OnceLock<Arc<View>>,
-    last: Mutex<Option<Arc<Intent>>>,
-}
-
-/// An intent that was read.
-#[derive(Debug)]
-struct Intent {
-    position: u64,
-    /// In the order of their key scopes.
-    targets: Vec<ShredTarget>,
+    intents: Mutex<SettledIntents>,
 }
 
 /// What a record is to a key scope.
 enum Found {
-    Intent(Arc<Intent>),
+    Intent(Arc<ReadIntent>),
     Readmission(Box<[u8]>),
 }
 
 impl Settled {
     pub(crate) fn new(below: SettledBelow) -> Self {
-        Self { below, view: OnceLock::new(), last: Mutex::new(None) }
+        Self { below, view: OnceLock::new(), intents: Mutex::new(SettledIntents::default()) }
     }
 
     /// Says where the index is that is asked.
@@ -71,7 +64,7 @@ impl Settled {
         let Some(view) = self.view() else { return Ok(None) };
         for position in view.naming(scope, self.below.position)? {
             if let Some(Found::Intent(intent)) = self.read(view, position)?
-                && intent.of(scope).any(|target| names(target, key_id))
+                && intent.names(scope, key_id)
             {
                 return Ok(Some(position));
             }
@@ -84,9 +77,7 @@ impl Settled {
         let Some(view) = self.view() else { return Ok(None) };
         for position in view.naming(scope, self.below.position)?.into_iter().rev() {
             match self.read(view, position)? {
-                Some(Found::Intent(intent)) if intent.of(scope).next().is_some() => {
-                    return Ok(Some(Standing::Refused));
-                }
+                Some(Found::Intent(intent)) if intent.names_scope(scope) => return Ok(Some(Standing::Refused)),
                 Some(Found::Readmission(readmitted)) if *readmitted == *scope.as_bytes() => {
                     return Ok(Some(Standing::Readmitted));
                 }
@@ -98,32 +89,18 @@ impl Settled {
 
     /// Reads the record at a position; none when it is none of a shred.
     fn read(&self, view: &View, position: u64) -> Result<Option<Found>, ReadError> {
-        if let Some(last) = lock(&self.last).as_ref().filter(|last| last.position == position) {
-            return Ok(Some(Found::Intent(Arc::clone(last))));
+        if let Some(intent) = lock(&self.intents).get(position) {
+            return Ok(Some(Found::Intent(intent)));
         }
         match view.record_at(position)? {
             Some(Record::ShredIntent(intent)) => {
-                let intent = Arc::new(Intent::new(position, intent.targets));
-                *lock(&self.last) = Some(Arc::clone(&intent));
+                let intent = Arc::new(ReadIntent::new(position, intent.targets));
+                lock(&self.intents).keep(Arc::clone(&intent));
                 Ok(Some(Found::Intent(intent)))
             }
             Some(Record::ScopeReadmitted(readmitted)) => Ok(Some(Found::Readmission(readmitted.key_scope))),
             _ => Ok(None),
         }
-    }
-}
-
-impl Intent {
-    fn new(position: u64, mut targets: Vec<ShredTarget>) -> Self {
-        targets.sort_by(|a, b| a.key_scope.cmp(&b.key_scope));
-        Self { position, targets }
-    }
-
-    /// What it says of a key scope.
-    fn of(&self, scope: &KeyScope) -> impl Iterator<Item = &ShredTarget> {
-        let scope = scope.as_bytes();
-        let from = self.targets.partition_point(|target| *target.key_scope < *scope);
-        self.targets.iter().skip(from).take_while(move |target| *target.key_scope == *scope)
     }
 }
 

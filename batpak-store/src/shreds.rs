@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use batpak_format::{KeyId, KeyRun, ShredIntent, ShredTarget};
+use batpak_format::{KeyId, KeyRun, ShredIntent};
 use batpak_keyset::KeyScope;
 
 use crate::settled::SettledBelow;
@@ -137,12 +137,8 @@ impl Shreds {
     }
 }
 
-/// Whether what is destroyed of a key scope includes a key.
-pub(crate) fn names(target: &ShredTarget, key_id: KeyId) -> bool {
-    target.runs.iter().any(|run| within(run, key_id))
-}
-
-fn within(run: &KeyRun, key_id: KeyId) -> bool {
+/// Whether a key is one of a run.
+pub(crate) fn within(run: &KeyRun, key_id: KeyId) -> bool {
     let first = run.first.as_u64();
     (first..first + u64::from(run.count)).contains(&key_id.as_u64())
 }
