@@ -57,6 +57,7 @@ mod replay;
 mod resumes;
 mod rounds;
 mod settled;
+mod settled_open;
 mod shred;
 mod spots;
 mod steady;

@@ -14,16 +14,16 @@ use crate::kit::{Place, append, at, event, is_index_file, kind, sound};
 
 const ENTITIES: usize = 40;
 
-fn name(n: usize) -> String {
+pub fn name(n: usize) -> String {
     format!("e{n}")
 }
 
-fn entity(n: usize) -> Selector {
+pub fn entity(n: usize) -> Selector {
     Selector::Entity(name(n))
 }
 
 /// What became of each event: where the intent stands, for one that is shredded.
-type Fates = BTreeMap<EventId, Option<u64>>;
+pub type Fates = BTreeMap<EventId, Option<u64>>;
 
 /// A store under way, and what it has to say.
 struct Told {
@@ -63,7 +63,7 @@ impl Told {
 }
 
 /// Shreds over many segments, with all that may happen to a key scope; closed. Entities from 100 on never had an event.
-fn fill(place: &Place, encryption: Encryption) -> (Fates, Vec<u64>) {
+pub fn fill(place: &Place, encryption: Encryption) -> (Fates, Vec<u64>) {
     let config = place.with(encryption).segment_bytes(4 << 10);
     let store = Store::create(place.dir(), config).unwrap();
     let mut told = Told { store, fates: Fates::new(), living: BTreeMap::new(), intents: Vec::new() };
@@ -96,7 +96,7 @@ fn fill(place: &Place, encryption: Encryption) -> (Fates, Vec<u64>) {
 }
 
 /// Where the intent stands, for a payload that is shredded; none for one that opens.
-fn proof(payload: &Payload) -> Option<u64> {
+pub fn proof(payload: &Payload) -> Option<u64> {
     match payload {
         Payload::Shredded(proof) => Some(proof.intent),
         Payload::Open(_) => None,
@@ -104,13 +104,13 @@ fn proof(payload: &Payload) -> Option<u64> {
     }
 }
 
-fn fates(store: &Store) -> Fates {
+pub fn fates(store: &Store) -> Fates {
     let events = store.read(&Query::all()).unwrap().map(Result::unwrap);
     events.map(|event| (event.header.id, proof(&event.payload))).collect()
 }
 
 /// What an append to each key scope comes to, and what is left to shred.
-fn refusals(store: &Store) -> Vec<String> {
+pub fn refusals(store: &Store) -> Vec<String> {
     let everything = [Selector::Scope("scope-1".into())];
     let named: Vec<_> = (0..ENTITIES).chain(100..104).map(entity).collect();
     let plans = [&everything[..], &named].map(|selectors| {
@@ -125,18 +125,18 @@ fn refusals(store: &Store) -> Vec<String> {
     said
 }
 
-fn without_index_files(place: &Place) -> Place {
+pub fn without_index_files(place: &Place) -> Place {
     let bare = Place::on(place.memory.as_ref().unwrap().copy());
     let files = bare.files().into_iter().filter(|(path, _)| is_index_file(path));
     files.for_each(|(path, _)| bare.disk.remove(&path).unwrap());
     bare
 }
 
-fn opened(place: &Place, encryption: Encryption) -> Store {
+pub fn opened(place: &Place, encryption: Encryption) -> Store {
     Store::open(place.dir(), place.with(encryption)).unwrap()
 }
 
-fn local() -> Encryption {
+pub fn local() -> Encryption {
     Encryption::sealed(Local::new())
 }
 
@@ -389,6 +389,6 @@ fn keys_that_a_shred_could_not_reach_read_as_shredded_when_they_are_back() {
     }
 }
 
-fn reader(place: &Place) -> Store {
+pub fn reader(place: &Place) -> Store {
     Store::open_read_only(place.dir(), place.with(local())).unwrap()
 }
