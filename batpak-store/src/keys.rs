@@ -205,7 +205,10 @@ impl Keys {
         }
         let Some(key_id) = view.key_of(scope)? else {
             // One that no event names may have been shredded all the same.
-            return self.takes_fresh(Some(scope)).map(|_| None);
+            if standing.is_none() && self.settled.standing(scope)? == Some(Standing::Refused) {
+                return Err(AppendError::ScopeShredded);
+            }
+            return Ok(None);
         };
         let gone = standing == Some(Standing::Readmitted) && state.keyset.key(key_id).is_err();
         Ok((!gone).then_some((key_id, false)))
@@ -266,7 +269,7 @@ impl Keys {
         let condemned = read(&self.condemned);
         let shreds = read(&self.shreds);
         (!condemned.is_empty() && condemned.contains(&key_id))
-            || (!shreds.is_empty() && shreds.intent(scope, key_id).is_some())
+            || (shreds.names(key_id) && shreds.intent(scope, key_id).is_some())
     }
 
     fn mint(&self, state: &mut KeyState, scope: Option<&KeyScope>) -> Result<KeyId, AppendError> {

@@ -98,10 +98,6 @@ impl Shreds {
         self.standings.get(scope.as_bytes()).copied()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.intents.is_empty()
-    }
-
     /// Tells whether any intent here names a key: without that no key scope needs to be looked at.
     pub(crate) fn names(&self, key_id: KeyId) -> bool {
         self.named.range(..=key_id.as_u64()).next_back().is_some_and(|(_, end)| key_id.as_u64() < *end)

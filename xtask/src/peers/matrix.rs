@@ -88,7 +88,7 @@ pub(super) fn goals() -> Vec<Group> {
         Group { name: "reads, 1 M events of 256 B", cases: reads(folder(MILLION, 16)), rounds: PAIRS },
         Group { name: "reads, 100 k events of 4 KiB", cases: reads(LARGE), rounds: PAIRS },
         Group { name: "open, 1 M events", cases: opens(MILLION), rounds: PAIRS },
-        // By themselves: an open reads the intents of all shreds before it.
+        // By themselves: an open reads the intents of shreds that are in no index file yet.
         Group { name: "shred, 1 M events", cases: shreds(MILLION), rounds: PAIRS },
         Group { name: "open, 10 M events", cases: opens(10 * MILLION), rounds: PAIRS },
         Group { name: "new keys to 1 M", cases: grow_mints("mint/grow", MILLION), rounds: PAIRS },
