@@ -4,7 +4,7 @@
 //! and both copies of the keyset, unless a clean close names this length and this epoch. A read-only open takes no lock and
 //! changes nothing. Encryption is a property of the store: nothing falls back to plaintext.
 
-use std::{path::Path, sync::Arc};
+use std::{mem::take, path::Path, sync::Arc};
 
 use batpak_crypto::NonceBuffer;
 use batpak_keyset::{LogSeen, LogVerdict};
@@ -64,14 +64,14 @@ impl Store {
             None => None,
         };
         let keys = opening.load_keys(Access::ReadWrite)?;
-        let scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
+        let mut scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
         let mut report =
             OpenReport { torn: scan.recovered.torn, index_rebuilt: scan.rebuilt.clone(), ..OpenReport::default() };
         let pending = keys.as_ref().and_then(|loaded| match loaded.keyset.compare_log(&scan.facts()) {
             LogVerdict::ShredPending { intent, .. } => Some(intent),
             _ => None,
         });
-        let (keys, unreached) = opening.settle(keys, &scan, pending, &mut report)?.unzip();
+        let (keys, unreached) = opening.settle(keys, &mut scan, pending, &mut report)?.unzip();
         let mut store = opening.wake_writer(scan, keys, report, [lock, held])?;
         // All that was read is with the operating system.
         if let Side::Writer(writer) = &store.side {
@@ -223,12 +223,12 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Makes true what was read, holds keyset and log against each other, and heals what was found. Returns the keys, and how many of a
-    /// pending shred could not be reached.
+    /// Makes true what was read, holds keyset and log against each other, and heals what was found. Returns the keys, which take what the
+    /// log says of shreds, and how many of a pending shred could not be reached.
     fn settle(
         &self,
         keys: Option<LoadedKeys>,
-        scan: &LogScan,
+        scan: &mut LogScan,
         pending: Option<u64>,
         report: &mut OpenReport,
     ) -> Result<Option<(Keys, u64)>, OpenError> {
@@ -271,8 +271,8 @@ impl<'a> Opening<'a> {
             None => 0,
         };
         loaded.sweep_extents().map_err(refused("remove an extent in", self.dir))?;
-        let keys = loaded.into_keys(scan.shreds.clone(), self.config);
-        keys.note_unframed(scan.named.clone());
+        let keys = loaded.into_keys(take(&mut scan.shreds), self.config);
+        keys.note_unframed(take(&mut scan.named));
         if !destroyed {
             let what = pending.map_or(Pending::Rekey, |intent| Pending::Shred { intent });
             keys.leave_pending(what, unreached);

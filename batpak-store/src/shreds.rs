@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use batpak_format::{KeyId, KeyRun, ShredIntent};
 use batpak_keyset::KeyScope;
+use smallvec::SmallVec;
 
 use crate::settled::SettledBelow;
 
@@ -23,14 +24,13 @@ pub(crate) enum Standing {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Shreds {
-    by_scope: HashMap<Box<[u8]>, Vec<Target>>,
+    by_scope: HashMap<Box<[u8]>, Named>,
     /// Position and runs of each intent, in order.
     intents: Vec<(u64, Vec<KeyRun>)>,
     /// Every key that they name: disjoint ranges, the end of each by its first key.
-    named: BTreeMap<u64, u64>,
-    standings: HashMap<Box<[u8]>, Standing>,
+    keys: BTreeMap<u64, u64>,
     /// The last intent, settled or not.
     last: Option<u64>,
     /// The last intent, until its completion stands in the log.
@@ -38,7 +38,14 @@ pub(crate) struct Shreds {
     settled: SettledBelow,
 }
 
-#[derive(Clone, Debug)]
+/// What the records here say of a key scope.
+#[derive(Debug)]
+struct Named {
+    standing: Standing,
+    targets: SmallVec<[Target; 1]>,
+}
+
+#[derive(Debug)]
 struct Target {
     run: KeyRun,
     intent: u64,
@@ -51,14 +58,13 @@ impl Shreds {
         self.note_intent(position);
         for target in &intent.targets {
             all.extend_from_slice(&target.runs);
-            target.runs.iter().for_each(|run| self.add_named(*run));
+            target.runs.iter().for_each(|run| self.add_keys(*run));
             // Leaves that no event names have no key scope.
             if target.key_scope.is_empty() {
                 continue;
             }
-            let targets = self.by_scope.entry(target.key_scope.clone()).or_default();
-            targets.extend(target.runs.iter().map(|run| Target { run: *run, intent: position }));
-            self.standings.insert(target.key_scope.clone(), Standing::Refused);
+            let named = self.named(target.key_scope.clone(), Standing::Refused);
+            named.targets.extend(target.runs.iter().map(|run| Target { run: *run, intent: position }));
         }
         self.intents.push((position, all));
     }
@@ -80,7 +86,14 @@ impl Shreds {
 
     /// Takes in a readmission.
     pub(crate) fn readmit(&mut self, scope: &[u8]) {
-        self.standings.insert(scope.into(), Standing::Readmitted);
+        self.named(scope.into(), Standing::Readmitted);
+    }
+
+    /// Takes in what a record says of a key scope.
+    fn named(&mut self, scope: Box<[u8]>, standing: Standing) -> &mut Named {
+        let named = self.by_scope.entry(scope).or_insert_with(|| Named { standing, targets: SmallVec::new() });
+        named.standing = standing;
+        named
     }
 
     /// Leaves everything so far to index files.
@@ -95,24 +108,24 @@ impl Shreds {
 
     /// What the last record here that names a key scope says of it.
     pub(crate) fn standing(&self, scope: &KeyScope) -> Option<Standing> {
-        self.standings.get(scope.as_bytes()).copied()
+        Some(self.by_scope.get(scope.as_bytes())?.standing)
     }
 
     /// Tells whether any intent here names a key: without that no key scope needs to be looked at.
     pub(crate) fn names(&self, key_id: KeyId) -> bool {
-        self.named.range(..=key_id.as_u64()).next_back().is_some_and(|(_, end)| key_id.as_u64() < *end)
+        self.keys.range(..=key_id.as_u64()).next_back().is_some_and(|(_, end)| key_id.as_u64() < *end)
     }
 
-    fn add_named(&mut self, run: KeyRun) {
+    fn add_keys(&mut self, run: KeyRun) {
         let mut first = run.first.as_u64();
         let mut end = first.saturating_add(u64::from(run.count));
-        while let Some((&before, &before_end)) = self.named.range(..=end).next_back()
+        while let Some((&before, &before_end)) = self.keys.range(..=end).next_back()
             && before_end >= first
         {
-            self.named.remove(&before);
+            self.keys.remove(&before);
             (first, end) = (first.min(before), end.max(before_end));
         }
-        self.named.insert(first, end);
+        self.keys.insert(first, end);
     }
 
     /// Position of the last intent.
@@ -128,8 +141,8 @@ impl Shreds {
 
     /// Returns the position of the intent here that names a key of a key scope.
     pub(crate) fn intent(&self, scope: &KeyScope, key_id: KeyId) -> Option<u64> {
-        let targets = self.by_scope.get(scope.as_bytes())?;
-        Some(targets.iter().find(|target| within(&target.run, key_id))?.intent)
+        let named = self.by_scope.get(scope.as_bytes())?;
+        Some(named.targets.iter().find(|target| within(&target.run, key_id))?.intent)
     }
 }
 

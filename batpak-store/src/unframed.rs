@@ -19,7 +19,7 @@ use batpak_keyset::{PageState, PageSummary};
 const GATHERED_MIN: usize = 1 << 10;
 
 /// The leaves that a log names, by frames and by intents.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct NamedLeaves {
     /// Of key ids; may overlap and be out of order behind the first `ordered`.
     ranges: Vec<Range<u64>>,
