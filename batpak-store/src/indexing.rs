@@ -14,7 +14,7 @@ use batpak_segment::{Access, ScanError, ScanItem, Scanner, segment_path};
 use crate::{
     ReadError,
     index::{Address, MappedPart, MemoryPart, Part, Room, Source, Span},
-    sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, read, spawn, write},
+    sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, read, try_spawn, write},
     view::View,
 };
 
@@ -27,7 +27,8 @@ const FILES_MAX: usize = 4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a thread of the store's own, or a thread of the caller's")]
 pub enum Indexing {
-    /// A thread of the store's own, which lives as long as it takes: no append waits for it.
+    /// A thread of the store's own, which lives as long as it takes: no append waits for it. When the operating system gives no thread, as
+    /// [`Indexing::Inline`].
     #[default]
     Background,
     /// The append that went into the next segment, before it returns: the store starts no thread.
@@ -66,15 +67,25 @@ impl Indexer {
                 running.store(false, Ordering::Release);
             }
             Indexing::Background => {
-                let view = Arc::clone(view);
-                let worker = spawn(move || {
-                    view.file_ended(written);
-                    view.merge_files();
+                let theirs = Arc::clone(view);
+                let started = try_spawn(move || {
+                    theirs.file_ended(written);
+                    theirs.merge_files();
                     running.store(false, Ordering::Release);
                 });
-                // The one before has done its work.
-                let before = lock(&self.worker).replace(worker);
-                drop(before.map(JoinHandle::join));
+                match started {
+                    Ok(worker) => {
+                        // The one before has done its work.
+                        let before = lock(&self.worker).replace(worker);
+                        drop(before.map(JoinHandle::join));
+                    }
+                    // No thread is to be had.
+                    Err(_) => {
+                        view.file_ended(written);
+                        view.merge_files();
+                        self.running.store(false, Ordering::Release);
+                    }
+                }
             }
         }
     }

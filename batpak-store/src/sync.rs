@@ -18,11 +18,11 @@ pub(crate) use std::{
         Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{JoinHandle, spawn},
+    thread::{Builder, JoinHandle},
     thread_local,
 };
 
-use std::{sync::TryLockError, time::Duration};
+use std::{io, sync::TryLockError, time::Duration};
 
 /// Takes a lock whether or not a thread panicked while it held it: every state behind one is valid between two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -175,18 +175,42 @@ fn cores() -> usize {
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Does two pieces of work at the same time, where the machine has more than one core.
+/// Starts a thread of the store's own, unless the operating system has none to give.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn try_spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
+    Builder::new().spawn(work)
+}
+
+/// A model has threads enough.
+#[cfg(all(test, loom))]
+pub(crate) fn try_spawn<T: 'static>(work: impl FnOnce() -> T + 'static) -> io::Result<JoinHandle<T>> {
+    Ok(spawn(work))
+}
+
+/// Does two pieces of work at the same time, where the machine has more than one core and gives a thread.
 #[cfg(not(all(test, loom)))]
 pub(crate) fn both<A: Send, B: Send>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
     if cores() == 1 {
         return (first(), second());
     }
+    both_on(Builder::new(), first, second)
+}
+
+#[cfg(not(all(test, loom)))]
+fn both_on<A: Send, B>(thread: Builder, first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+    // Whoever does it takes it out: the caller, when there is no thread.
+    let first = Mutex::new(Some(first));
+    let take = || {
+        let first = lock(&first).take();
+        first.expect("one takes it: the thread, or, when none was started, the caller")()
+    };
     std::thread::scope(|scope| {
-        let first = scope.spawn(first);
+        let started = thread.spawn_scoped(scope, take);
         let second = second();
-        match first.join() {
-            Ok(first) => (first, second),
-            Err(panicked) => std::panic::resume_unwind(panicked),
+        match started.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(first)) => (first, second),
+            Ok(Err(panicked)) => std::panic::resume_unwind(panicked),
+            Err(_) => (take(), second),
         }
     })
 }
@@ -197,28 +221,46 @@ pub(crate) fn both<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) 
     (first(), second())
 }
 
-/// Makes things one after the other on a thread of their own, where the machine has more than one core, ahead of the caller, who takes
-/// them in order until something comes of one. What was taken is given back, to be made anew; there are as many as `spares`.
+/// Makes things one after the other on a thread of their own, where the machine has more than one core and gives a thread, ahead of the
+/// caller, who takes them in order until something comes of one. What was taken is given back, to be made anew; there are as many as
+/// `spares`.
 ///
 /// Returns none only without spares.
 #[cfg(not(all(test, loom)))]
 pub(crate) fn ahead<T: Send, R>(
     spares: Vec<T>,
-    mut make: impl FnMut(T) -> T + Send,
-    mut take: impl FnMut(&mut T) -> Option<R>,
+    make: impl FnMut(T) -> T + Send,
+    take: impl FnMut(&mut T) -> Option<R>,
 ) -> Option<R> {
     if cores() == 1 {
         return one_by_one(spares, make, take);
     }
+    ahead_on(Builder::new(), spares, make, take)
+}
+
+#[cfg(not(all(test, loom)))]
+fn ahead_on<T: Send, R>(
+    thread: Builder,
+    spares: Vec<T>,
+    make: impl FnMut(T) -> T + Send,
+    mut take: impl FnMut(&mut T) -> Option<R>,
+) -> Option<R> {
     let (give, spare) = std::sync::mpsc::channel();
     let (made, ready) = std::sync::mpsc::channel();
     spares.into_iter().for_each(|spare| drop(give.send(spare)));
+    // Whoever makes takes it out: the caller, when there is no thread.
+    let maker = Mutex::new(Some((spare, made, make)));
     std::thread::scope(|scope| {
-        let maker = scope.spawn(move || {
+        let started = thread.spawn_scoped(scope, || {
+            let Some((spare, made, mut make)) = lock(&maker).take() else { return };
             while let Ok(spare) = spare.recv()
                 && made.send(make(spare)).is_ok()
             {}
         });
+        let Ok(started) = started else {
+            let (spare, _, make) = lock(&maker).take()?;
+            return one_by_one(spare.try_iter().collect(), make, take);
+        };
         let mut came = None;
         while came.is_none()
             && let Ok(mut one) = ready.recv()
@@ -227,7 +269,7 @@ pub(crate) fn ahead<T: Send, R>(
             drop(give.send(one));
         }
         drop((give, ready));
-        match maker.join() {
+        match started.join() {
             Ok(()) => came,
             Err(panicked) => std::panic::resume_unwind(panicked),
         }
@@ -360,6 +402,30 @@ mod tests {
             }
         });
         assert!(signal.waiters().0.is_none(), "nobody waits any more");
+    }
+
+    /// A thread with a stack larger than any address space.
+    fn no_thread() -> Builder {
+        let thread = Builder::new().stack_size(1 << (usize::BITS - 2));
+        assert!(thread.spawn(|| ()).is_err(), "the control");
+        Builder::new().stack_size(1 << (usize::BITS - 2))
+    }
+
+    #[test]
+    fn work_is_done_by_the_caller_when_there_is_no_thread() {
+        for thread in [Builder::new, no_thread] {
+            assert_eq!(both_on(thread(), || 1, || 2), (1, 2));
+            let (mut made, mut seen) = (0, Vec::new());
+            let make = |_| {
+                made += 1;
+                made
+            };
+            let came = ahead_on(thread(), vec![0; 3], make, |one| {
+                seen.push(*one);
+                (*one == 7).then_some("seven")
+            });
+            assert_eq!((came, seen), (Some("seven"), (1..=7).collect()));
+        }
     }
 
     #[test]

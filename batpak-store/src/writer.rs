@@ -21,7 +21,7 @@ use crate::{
     pipeline::Pipeline,
     rules::Rules,
     state::{Ahead, State},
-    sync::{AtomicBool, JoinHandle, Mutex, MutexGuard, Ordering, lock, spawn, try_lock},
+    sync::{AtomicBool, JoinHandle, Mutex, MutexGuard, Ordering, lock, try_lock, try_spawn},
 };
 
 /// A thread takes the first one that is free.
@@ -109,7 +109,7 @@ impl Writer {
         condemns: Option<&Condemns<'_>>,
     ) -> Result<Committed<'_>, AppendError> {
         if durability == Durability::Deferred {
-            self.start_drainer();
+            self.start_drainer()?;
         }
         let context = CommitContext {
             store: self.store,
@@ -195,20 +195,28 @@ impl Writer {
         self.indexer.look(view, view.written() + 1);
     }
 
-    /// Starts the thread that drains the write buffer, at the first deferred append.
-    fn start_drainer(&self) {
+    /// Starts the thread that drains the write buffer, at the first deferred append. Without it nothing is acknowledged from the buffer.
+    fn start_drainer(&self) -> Result<(), AppendError> {
         if self.drains.swap(true, Ordering::AcqRel) {
-            return;
+            return Ok(());
         }
         let (pipeline, delay) = (Arc::clone(&self.pipeline), self.deferred_delay);
-        *lock(&self.drainer) = Some(spawn(move || pipeline.drain_until_closed(delay)));
+        let drainer = try_spawn(move || pipeline.drain_until_closed(delay)).map_err(|why| {
+            self.drains.store(false, Ordering::Release);
+            AppendError::NotWritten(Arc::new(why))
+        })?;
+        *lock(&self.drainer) = Some(drainer);
+        Ok(())
     }
 
-    /// Starts the thread that syncs what was written, when it is much for the first time.
+    /// Starts the thread that syncs what was written, when it is much for the first time; or later, when there is no thread to be had now.
     fn start_writing_back(&self) {
         if !self.writes_back.swap(true, Ordering::AcqRel) {
             let pipeline = Arc::clone(&self.pipeline);
-            *lock(&self.syncer) = Some(spawn(move || pipeline.write_back_until_closed()));
+            match try_spawn(move || pipeline.write_back_until_closed()) {
+                Ok(syncer) => *lock(&self.syncer) = Some(syncer),
+                Err(_) => self.writes_back.store(false, Ordering::Release),
+            }
         }
     }
 
