@@ -105,12 +105,14 @@ pub trait LogVisitor {
         Ok(0)
     }
 
-    /// Says, before the frames of a segment with a whole footer are read, how many of them need not be, since it knows them: they
-    /// were durable when the footer was written, and are not shown.
+    /// Says, before the frames of a segment are read, how many of them need not be, since it knows them; they are not shown. With a
+    /// whole footer they were durable when that was written. Without one, the visitor must have learnt of them after a sync of the
+    /// segment, and must have seen in the file that the last of them stands where it says: they count as durable.
     ///
     /// # Errors
     /// The visitor's own, which end the recovery.
-    fn known(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Result<Option<Known>, Self::Error>;
+    fn known(&mut self, segment: &SegmentHeader, footer: Option<&SegmentSummary>)
+    -> Result<Option<Known>, Self::Error>;
 
     /// Takes a frame that stays in the log; they come in the order of positions.
     ///
@@ -125,7 +127,7 @@ struct EveryFrame<'a, E>(&'a mut dyn FnMut(RecoveredFrame<'_>) -> Result<(), E>)
 impl<E> LogVisitor for EveryFrame<'_, E> {
     type Error = E;
 
-    fn known(&mut self, _: &SegmentHeader, _: &SegmentSummary) -> Result<Option<Known>, E> {
+    fn known(&mut self, _: &SegmentHeader, _: Option<&SegmentSummary>) -> Result<Option<Known>, E> {
         Ok(None)
     }
 

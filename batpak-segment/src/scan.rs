@@ -73,6 +73,8 @@ pub struct Scanner {
     offset: u64,
     limit: u64,
     window: Window,
+    /// What stands from here on is kept in the window, if it has the room.
+    held: u64,
 }
 
 impl Scanner {
@@ -88,13 +90,18 @@ impl Scanner {
         limit: u64,
     ) -> Result<Scanner, ScanError> {
         let limit = limit.min(file.len()?);
-        Ok(Scanner { file, store, segment, offset: from, limit, window: Window::default() })
+        Ok(Scanner { file, store, segment, offset: from, limit, window: Window::default(), held: from })
     }
 
     /// Where the next item begins, in bytes from the start of the file.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Will go back to where it is, and keeps the bytes until then if they and what is read behind them fit into a window.
+    pub(crate) fn hold(&mut self) {
+        self.held = self.offset;
     }
 
     /// Goes to another place; the next item is what stands there.
@@ -202,7 +209,11 @@ impl Scanner {
     fn bytes(&mut self, offset: u64, need: usize) -> io::Result<&[u8]> {
         let have = self.window.from(offset).len();
         if have < need {
-            self.fill(offset, need, have)?;
+            let behind = offset.checked_sub(self.held).and_then(|behind| usize::try_from(behind).ok());
+            let fits =
+                |behind: &usize| need + behind <= WINDOW_BYTES && self.window.from(self.held).len() == behind + have;
+            let behind = behind.filter(fits).unwrap_or(0);
+            self.fill(offset - behind as u64, need + behind, have + behind)?;
         }
         Ok(self.window.from(offset))
     }

@@ -16,6 +16,7 @@ use crate::{
     fence::Fenced,
     gate::Moment,
     index::{Address, Entry, IdHash, LogIndex},
+    indexing::piece_bytes,
     keys::Keys,
     pipeline::Pipeline,
     rules::{Permitted, Rules},
@@ -121,7 +122,10 @@ impl Pipeline {
             index.load_head(event.coordinate.entity())?;
         }
         let (first, segment) = (state.next_position, state.tail.segment);
-        let receipts = place(&mut state, &mut index, fenced, &within.hashes, durability, context);
+        let (receipts, piece_end) = place(&mut state, &mut index, fenced, &within.hashes, durability, context);
+        if let Some(end) = piece_end {
+            self.view.piece_end.fetch_min(end, Ordering::AcqRel);
+        }
         drop(index);
         if permitted.is_some() {
             receipts.iter_mut().for_each(|receipt| receipt.gates.clone_from(&permitted));
@@ -262,7 +266,8 @@ impl Within {
     }
 }
 
-/// Gives out positions, revisions and chain hashes, and returns the receipts. Nothing here fails.
+/// Gives out positions, revisions and chain hashes. Nothing here fails. Returns the receipts, and where a piece of the segment ends, if
+/// one does.
 fn place<'u>(
     state: &mut State,
     index: &mut LogIndex,
@@ -270,7 +275,7 @@ fn place<'u>(
     hashes: &[IdHash],
     durability: Durability,
     context: &CommitContext<'_>,
-) -> &'u mut Receipts {
+) -> (&'u mut Receipts, Option<u64>) {
     let SealedUnit { events, bytes, receipts } = fenced.into_unit();
     // The completion of a shred needs no room but what was kept for it behind the intent: no new segment either.
     let completes = matches!(events.as_slice(), [event] if event.frame.kind() == EventKind::SHRED_COMPLETED);
@@ -283,6 +288,8 @@ fn place<'u>(
         chain,
         keyset_epoch: context.keyset_epoch,
     });
+    // A piece ends only where its segment goes on.
+    let piece_end = if place.rolled { None } else { index.cut(piece_bytes(state.tail.segment_bytes)) };
     state.run_for(Beginning { first, place, roll, chain }, bytes.len()).facts.completes |= completes;
     receipts.reserve(events.len());
     let mut offset = place.offset;
@@ -298,7 +305,7 @@ fn place<'u>(
     let run = state.run_placed();
     run.chain_after = chain;
     run.take(bytes, durability != Durability::Deferred);
-    receipts
+    (receipts, piece_end)
 }
 
 fn place_event(

@@ -162,7 +162,7 @@ impl Config {
         self
     }
 
-    /// Sets who makes the index file of a segment that was rolled.
+    /// Sets who makes the index files of a segment that was rolled, and of the durable pieces of the last one.
     #[must_use]
     pub fn indexing(mut self, indexing: Indexing) -> Self {
         self.indexing = indexing;

@@ -157,6 +157,7 @@ impl Pipeline {
         match result {
             Ok(()) => {
                 state.sync.reach(target, chain);
+                self.view.set_durable(state.sync.durable);
                 state.sync.count += 1;
                 if ahead.is_some() {
                     state.sync.group = state.sync.came - state.sync.served;

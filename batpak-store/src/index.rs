@@ -1,6 +1,6 @@
 //! What the store must look up without reading the log: ids, positions, entity streams, and the current key of a key scope.
 //!
-//! The events of the active segment are indexed in memory, those of rolled segments by files that are answered from memory maps. Ids
+//! The events of the active segment are indexed in memory, a part for each piece of it, those of rolled segments by files that are answered from memory maps. Ids
 //! that are ordered by time tell their file; any other lookup asks the files from the newest to the oldest, and a key that is not there
 //! is known by two cache misses a file. So that files stay few, four that follow one another are merged into one, up to 64 segments:
 //! n segments have at most 9 + n / 64 files.
@@ -13,13 +13,15 @@
 //! written again three times, less than a tenth of what the log itself takes, by the thread that makes the files.
 //!
 //! Invariants: an index is derived. It can be thrown away and is built again from the log; nothing is in it that the log does
-//! not say. It is changed only in position order, at its end. Its memory is bounded by the size of a segment.
+//! not say. It is changed only in position order, at its end. Its memory is bounded by the size of a segment: the parts of the active
+//! segment's pieces stay in memory until it is rolled, whether or not they have files for the next open.
 
 mod chain;
 mod column;
 mod ended;
 mod id_hash;
 mod id_table;
+mod key_hash;
 mod matching;
 mod memory;
 mod names;
@@ -37,8 +39,9 @@ use batpak_keyset::KeyScope;
 
 use crate::{ReadError, condition::QueryItem};
 
-pub(crate) use ended::{Ended, Part, merge};
+pub(crate) use ended::{Ended, FILES_MAX, Part, merge};
 pub(crate) use id_hash::IdHash;
+use key_hash::KeyHash;
 pub(crate) use memory::{MemoryPart, Room};
 pub(crate) use part::{INDEX_DIR, LastIntent, MappedPart, Shelf, ShredPlaces, Source, Span};
 use part::{Key, is_time_ordered};
@@ -119,12 +122,15 @@ pub(crate) struct LogIndex {
     pub(crate) ended: Ended,
     /// The events that are placed last, in one segment.
     pub(crate) active: MemoryPart,
+    /// What the next part is made with.
+    room: Room,
 }
 
 impl LogIndex {
     /// The index of an empty log.
     pub(crate) fn new(store: StoreId, segment: u64) -> Self {
-        Self { ended: Ended::new(store), active: MemoryPart::new(segment, 0, Default::default()) }
+        let (ended, room) = (Ended::new(store), Room::default());
+        Self { ended, active: MemoryPart::new(segment, 0, room), room }
     }
 
     /// Returns the position of an event.
@@ -135,7 +141,7 @@ impl LogIndex {
     /// As [`LogIndex::position_of`], with the id's hash at hand.
     pub(crate) fn position_of_hashed(&self, id: &EventId, hash: IdHash) -> Result<Option<u64>, ReadError> {
         match self.active.position_of_hashed(id, hash) {
-            None => self.ended.position_of(id),
+            None => self.ended.position_of_hashed(id, hash),
             found => Ok(found),
         }
     }
@@ -174,7 +180,7 @@ impl LogIndex {
         Ok(())
     }
 
-    /// Returns the last event of an entity whose head was loaded; since then at most one segment was begun.
+    /// Returns the last event of an entity whose head was loaded; since then at most one segment was begun, or one part of one.
     pub(crate) fn loaded_head(&mut self, entity: &str) -> Option<Head> {
         self.active.recall_head(entity).or_else(|| self.ended.last_memory()?.head(entity))
     }
@@ -247,9 +253,42 @@ impl LogIndex {
             self.active.move_to(segment);
             return;
         }
-        let fresh = MemoryPart::new(segment, self.active.next(), self.active.room());
+        // The last piece of a segment says little about the next one.
+        self.room = self.room.or_more(self.active.room());
+        self.renew(segment);
+    }
+
+    fn renew(&mut self, segment: u64) {
+        let fresh = MemoryPart::new(segment, self.active.next(), self.room);
         let ended = std::mem::replace(&mut self.active, fresh);
         self.ended.push(Arc::new(Part::Memory(Box::new(ended))));
+    }
+
+    /// Goes on in the same segment with a part of its own, once the active one has frames of so many bytes. Returns the position where
+    /// that part ends.
+    pub(crate) fn cut(&mut self, bytes: u64) -> Option<u64> {
+        if self.active.frame_bytes() < bytes.max(1) {
+            return None;
+        }
+        self.room = self.active.room();
+        self.renew(self.active.segment());
+        Some(self.active.first())
+    }
+
+    /// The parts in memory of the active segment that others stand behind, in order.
+    pub(crate) fn pieces(&self) -> &[Arc<Part>] {
+        let parts = self.ended.parts();
+        let is_piece = |part: &Arc<Part>| part.memory().is_some_and(|part| part.segment() == self.active.segment());
+        let count = parts.iter().rev().take_while(|part| is_piece(part)).count();
+        &parts[parts.len() - count..]
+    }
+
+    /// The parts in memory of the first segment that has no file and has ended, all of them, if an event behind it is written.
+    pub(crate) fn unfiled(&self, written: u64) -> Option<Vec<Arc<Part>>> {
+        self.ended.unfiled(written).filter(|parts| {
+            let of_active = |part: &MemoryPart| part.segment() == self.active.segment();
+            !parts.first().and_then(|part| part.memory()).is_some_and(of_active)
+        })
     }
 
     /// Puts a file in the place of the active part, or behind an empty one, and goes on behind it in the same segment.

@@ -1,8 +1,14 @@
-//! Index files while the store runs: made when a segment has been rolled and when the store is closed, merged as they become many, and
-//! made again when one is found damaged.
+//! Index files while the store runs: made when a segment has been rolled, of each piece of the active one, and when the store is closed;
+//! merged as they become many, and made again when one is found damaged.
 //!
-//! Invariants: only events that are with the operating system get into a file, and a file takes the place of the very part in memory that
-//! it was made of. Nothing depends on it: what has no file is answered from memory, and a store that is opened without makes it again.
+//! The file of a piece is for the next open alone, if this process has no end: that open reads only what stands behind the last piece. The
+//! piece stays in memory until its segment is rolled; then one file of the whole segment, the same as if there had been no pieces, takes
+//! the place of their parts in memory, and their files are removed. If the files answered lookups meanwhile, that one would have to
+//! be merged of them, with a list for each key and piece, or made by reading the segment again.
+//!
+//! Invariants: only events that are durable get into a file, so that no power cut takes away what one states; and a file takes the place
+//! of the very parts in memory that it was made of. Nothing depends on it: what has no file is answered from memory, and a store that is
+//! opened without makes it again.
 
 use std::{
     io::{self, ErrorKind},
@@ -13,17 +19,25 @@ use batpak_segment::{Access, ScanError, ScanItem, Scanner, segment_path};
 
 use crate::{
     ReadError,
-    index::{Address, MappedPart, MemoryPart, Part, Room, Source, Span},
+    index::{Address, FILES_MAX, MappedPart, MemoryPart, Part, Room, Source, Span},
     sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, read, try_spawn, write},
     view::View,
 };
 
 /// So many events of the active segment are left without a file at a close; the next open reads them.
 const UNFILED_MAX: u64 = 1024;
-/// So many files a segment may have that goes on; then they are merged.
-const FILES_MAX: usize = 4;
+/// The active segment gets a file for each piece of so many bytes at most. An open after an unclean end reads what of two is not filed yet:
+/// some ms. Smaller ones would be more syncs of files, and more parts to ask for what is in none.
+const PIECE_BYTES_MAX: u64 = 4 << 20;
+const PIECE_BYTES_MIN: u64 = 1 << 10;
+const PIECES: u64 = 4;
 
-/// Who makes the index file of a segment that was rolled.
+/// The active segment gets a file for each piece of so many bytes.
+pub(crate) fn piece_bytes(segment_bytes: u64) -> u64 {
+    (segment_bytes / PIECES).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX)
+}
+
+/// Who makes the index files of a segment that was rolled, and of the pieces of the active one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a thread of the store's own, or a thread of the caller's")]
 pub enum Indexing {
@@ -31,7 +45,7 @@ pub enum Indexing {
     /// [`Indexing::Inline`].
     #[default]
     Background,
-    /// The append that went into the next segment, before it returns: the store starts no thread.
+    /// The append that went into the next segment, or after which a piece was durable, before it returns: the store starts no thread.
     Inline,
 }
 
@@ -56,21 +70,19 @@ impl Indexer {
     /// Has files made of the segments that were rolled since; `written` is one past the last position that is with the operating
     /// system.
     pub(crate) fn look(&self, view: &Arc<View>, written: u64) {
-        if !view.has_work(written) || self.running.swap(true, Ordering::AcqRel) {
+        if !view.has_work(written) && !view.is_piece_due() || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let running = Arc::clone(&self.running);
         match self.indexing {
             Indexing::Inline => {
-                view.file_ended(written);
-                view.merge_files();
+                view.file_all(written);
                 running.store(false, Ordering::Release);
             }
             Indexing::Background => {
                 let theirs = Arc::clone(view);
                 let started = try_spawn(move || {
-                    theirs.file_ended(written);
-                    theirs.merge_files();
+                    theirs.file_all(written);
                     running.store(false, Ordering::Release);
                 });
                 match started {
@@ -81,8 +93,7 @@ impl Indexer {
                     }
                     // No thread is to be had.
                     Err(_) => {
-                        view.file_ended(written);
-                        view.merge_files();
+                        view.file_all(written);
                         self.running.store(false, Ordering::Release);
                     }
                 }
@@ -106,9 +117,8 @@ impl View {
             return false;
         }
         let index = read(&self.index);
-        let ended = &index.ended;
-        let has_work = ended.unfiled(written).is_some() || ended.mergeable().is_some();
-        if !has_work && ended.unfiled(u64::MAX).is_none() {
+        let has_work = index.unfiled(written).is_some() || index.ended.mergeable().is_some();
+        if !has_work && index.unfiled(u64::MAX).is_none() {
             // With the lock: a segment that is begun meanwhile sets it after this.
             self.unfiled.store(false, Ordering::Release);
         }
@@ -121,8 +131,8 @@ impl View {
         self.unfiled.store(false, Ordering::Release);
         loop {
             let (unfiled, later) = {
-                let ended = &read(&self.index).ended;
-                (ended.unfiled(written), ended.unfiled(u64::MAX).is_some())
+                let index = read(&self.index);
+                (index.unfiled(written), index.unfiled(u64::MAX).is_some())
             };
             let Some(unfiled) = unfiled else {
                 if later {
@@ -130,10 +140,50 @@ impl View {
                 }
                 return;
             };
-            let Part::Memory(part) = &*unfiled else { return };
+            let parts: Vec<&MemoryPart> = unfiled.iter().filter_map(|part| part.memory()).collect();
             let _turn = lock(&self.source.writing);
-            let Ok(filed) = self.source.write(part) else { return };
+            let Ok(filed) = self.source.write(&parts) else { return };
             write(&self.index).ended.replace(&[Part::file(filed)]);
+            self.remove_pieces(&parts, 1);
+        }
+    }
+
+    /// Makes the files that are due.
+    fn file_all(&self, written: u64) {
+        self.file_pieces();
+        self.file_ended(written);
+        self.merge_files();
+    }
+
+    /// Gives each piece of the active segment its file that has become durable. What cannot be written now is written with the next piece.
+    fn file_pieces(&self) {
+        loop {
+            let piece = {
+                let index = read(&self.index);
+                let filed = self.pieces_filed.load(Ordering::Acquire);
+                let next = index.pieces().iter().find(|part| part.next() > filed).cloned();
+                // With the lock: a piece that ends meanwhile sets it after this.
+                self.piece_end.store(next.as_ref().map_or(u64::MAX, |part| part.next()), Ordering::Release);
+                next.filter(|part| part.next() <= self.durable())
+            };
+            let Some(piece) = piece else { return };
+            let Some(part) = piece.memory() else { return };
+            let _turn = lock(&self.source.writing);
+            if self.source.write(&[part]).is_err() {
+                self.piece_end.store(u64::MAX, Ordering::Release);
+                return;
+            }
+            self.pieces_filed.store(part.next(), Ordering::Release);
+        }
+    }
+
+    /// Removes the files of pieces but for so many first ones, whose place another file has taken. The caller has the turn.
+    fn remove_pieces(&self, parts: &[&MemoryPart], first: usize) {
+        let filed = self.pieces_filed.load(Ordering::Acquire);
+        let filed = parts.iter().skip(first).filter(|part| part.next() <= filed);
+        let mut files = filed.map(|part| (part.segment(), part.first())).peekable();
+        if files.peek().is_some() {
+            self.source.remove_covered(files);
         }
     }
 
@@ -162,11 +212,16 @@ impl View {
     fn file_active(&self) {
         let _turn = lock(&self.source.writing);
         let index = read(&self.index);
-        let (active, segment) = (&index.active, index.active.segment());
-        if active.next() - active.first() <= UNFILED_MAX {
+        let segment = index.active.segment();
+        let pieces = index.pieces().iter().filter_map(|part| part.memory());
+        let parts: Vec<&MemoryPart> = pieces.chain([&index.active]).filter(|part| !part.is_empty()).collect();
+        let Some(first) = parts.first() else { return };
+        if index.active.next() - first.first() <= UNFILED_MAX {
+            self.remove_pieces(&parts, 0);
             return;
         }
-        let Ok(filed) = self.source.write(active) else { return };
+        let Ok(filed) = self.source.write(&parts) else { return };
+        self.remove_pieces(&parts, 1);
         let before = index.ended.parts().iter().filter_map(|part| part.mapped());
         let mut files: Vec<&MappedPart> = before.filter(|file| file.head().segment == segment).collect();
         files.push(&filed);
@@ -203,7 +258,7 @@ impl View {
         for (span, next) in spans.iter().zip(ends) {
             let refused = |source| ReadError::Disk { path: segment_path(&self.source.segments, span.segment), source };
             let part = self.source.read(span, next - span.first).map_err(refused)?;
-            let filed = if self.source.writable { self.source.write(&part).ok() } else { None };
+            let filed = if self.source.writable { self.source.write(&[&part]).ok() } else { None };
             parts.push(filed.map_or_else(|| Arc::new(Part::Memory(Box::new(part))), Part::file));
         }
         write(&self.index).ended.replace(&parts);
@@ -267,6 +322,6 @@ mod tests {
         assert_eq!(files(), 0);
         store.sync().unwrap();
         store.append(&event.durability(Durability::Buffered)).unwrap();
-        assert_eq!(files() as u64, store.stats().segments - 1, "the control: once they are written, each gets one");
+        assert_eq!(files() as u64, store.stats().segments, "the control: each, and a piece of the last one");
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct LogScan {
     pub(crate) index: LogIndex,
     /// Rolled segments whose index had to be made again.
     pub(crate) rebuilt: Vec<u64>,
+    /// Events whose frames were read one by one.
+    pub(crate) events_read: u64,
     pub(crate) shreds: Shreds,
     pub(crate) holds: Holds,
     pub(crate) named: NamedLeaves,
@@ -89,6 +91,7 @@ struct Intake {
     /// The last segment that has a footer: its index may become a file.
     footered: u64,
     rebuilt: Vec<u64>,
+    events_read: u64,
     shreds: Shreds,
     holds: Holds,
     named: NamedLeaves,
@@ -122,6 +125,7 @@ fn scan_once(source: &Arc<Source>, mode: RecoveryMode, known: &KnownBefore) -> R
         index: LogIndex::new(source.store, FIRST_SEGMENT),
         footered: 0,
         rebuilt: Vec::new(),
+        events_read: 0,
         shreds: Shreds::default(),
         holds: Holds::default(),
         named: NamedLeaves::default(),
@@ -162,6 +166,7 @@ fn scan_once(source: &Arc<Source>, mode: RecoveryMode, known: &KnownBefore) -> R
         source: intake.source,
         index: intake.index,
         rebuilt: intake.rebuilt,
+        events_read: intake.events_read,
         shreds: intake.shreds,
         holds: intake.holds,
         named: intake.named,
@@ -195,9 +200,10 @@ impl LogVisitor for Intake {
         Ok(taken)
     }
 
-    fn known(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Result<Option<Known>, FrameError> {
+    fn known(&mut self, segment: &SegmentHeader, footer: Option<&SegmentSummary>) -> Result<Option<Known>, FrameError> {
         self.end_segment();
-        if footer.end == SegmentEnd::Rolled {
+        let rolled = footer.filter(|footer| footer.end == SegmentEnd::Rolled);
+        if rolled.is_some() {
             self.footered = segment.number;
         }
         let mut known = None;
@@ -212,7 +218,7 @@ impl LogVisitor for Intake {
             }
             known = Some(next);
         }
-        if footer.end == SegmentEnd::Rolled && known.is_none_or(|known| known.end < footer.log_len) {
+        if rolled.is_some_and(|footer| known.is_none_or(|known| known.end < footer.log_len)) {
             self.rebuilt.push(segment.number);
         }
         Ok(known)
@@ -221,6 +227,7 @@ impl LogVisitor for Intake {
     fn frame(&mut self, recovered: RecoveredFrame<'_>) -> Result<(), FrameError> {
         let frame = recovered.frame;
         let header = frame.header();
+        self.events_read += 1;
         if recovered.segment != self.index.active.segment() {
             self.end_segment();
         }
@@ -268,7 +275,7 @@ impl Intake {
         if !self.source.writable || self.footered != ended || self.index.active.is_empty() {
             return;
         }
-        if let Ok(part) = self.source.write(&self.index.active) {
+        if let Ok(part) = self.source.write(&[&self.index.active]) {
             self.shelf.keep(ended, part.head().first);
             if self.settles(&part) {
                 self.settle(&part);

@@ -65,8 +65,12 @@ impl Store {
         };
         let keys = opening.load_keys(Access::ReadWrite)?;
         let mut scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
-        let mut report =
-            OpenReport { torn: scan.recovered.torn, index_rebuilt: scan.rebuilt.clone(), ..OpenReport::default() };
+        let mut report = OpenReport {
+            torn: scan.recovered.torn,
+            index_rebuilt: scan.rebuilt.clone(),
+            events_read: scan.events_read,
+            ..OpenReport::default()
+        };
         let pending = keys.as_ref().and_then(|loaded| match loaded.keyset.compare_log(&scan.facts()) {
             LogVerdict::ShredPending { intent, .. } => Some(intent),
             _ => None,
@@ -97,6 +101,7 @@ impl Store {
             keyset_rolled_back: rolled_back,
             clean: scan.recovered.clean_close.is_some(),
             index_rebuilt: scan.rebuilt.clone(),
+            events_read: scan.events_read,
             keyset: keys.as_ref().map(|loaded| loaded.findings.clone()).unwrap_or_default(),
             ..OpenReport::default()
         };

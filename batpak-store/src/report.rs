@@ -14,6 +14,9 @@ pub struct OpenReport {
     /// Rolled segments whose index file was missing, damaged or not finished, and was made again. After a crash this may be one, the last
     /// that was rolled; a damaged file may cover up to 64.
     pub index_rebuilt: Vec<u64>,
+    /// Events that were read from the log, one by one: those that no index file covers. After an unclean end they are the ones behind the last
+    /// piece of the active segment that had become durable and got its file.
+    pub events_read: u64,
     /// Position of the intent of a shred that an earlier process began and this open finished.
     pub shred_finished: Option<u64>,
     /// What was found of the keyset's copies, each healed by a writer.

@@ -69,7 +69,12 @@ impl Store {
     /// # Errors
     /// [`AppendError::NotWritten`], [`AppendError::Poisoned`] or [`AppendError::ReadOnly`].
     pub fn sync(&self) -> Result<(), AppendError> {
-        self.writer()?.pipeline.sync_all()
+        let writer = self.writer()?;
+        writer.pipeline.sync_all()?;
+        if writer.check_process().is_ok() {
+            writer.index_rolled();
+        }
+        Ok(())
     }
 
     /// Closes the store: writes and syncs what is left, and ends the log with a footer that vouches for it.

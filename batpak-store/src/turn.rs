@@ -158,6 +158,7 @@ impl<'a> Turn<'a> {
                 state.sync.file = pen.file();
             }
             state.sync.reach(below, chain);
+            pipeline.view.set_durable(state.sync.durable);
         }
         if let Some(failure) = outcome.failed {
             pipeline.set_back(&mut state, failure);

@@ -12,7 +12,7 @@ use crate::{
     ReadError,
     condition::QueryItem,
     holds::Holds,
-    index::{Address, Edges, Ended, Head, LogIndex, MemoryPart, Source, Stand, merge},
+    index::{Address, Edges, Ended, Head, LogIndex, MemoryPart, Part, Source, Stand, merge},
     sync::{AtomicBool, AtomicU64, Ordering, RwLock, read},
 };
 
@@ -23,17 +23,26 @@ pub(crate) struct View {
     pub(crate) index: RwLock<LogIndex>,
     /// Whether a segment was begun since each one before it got its index file.
     pub(crate) unfiled: AtomicBool,
+    /// Where the first piece of the active segment ends that has no file yet; the last position when each has one. It is changed under the
+    /// lock around the index.
+    pub(crate) piece_end: AtomicU64,
+    /// Below it the pieces of the active segment have files.
+    pub(crate) pieces_filed: AtomicU64,
     visible: AtomicU64,
     written: AtomicU64,
+    durable: AtomicU64,
     pub(crate) holds: RwLock<Holds>,
 }
 
 impl View {
-    /// Shows everything that the index holds.
+    /// Shows everything that the index holds, which is durable where it may be written.
     pub(crate) fn new(source: Arc<Source>, index: LogIndex, holds: Holds) -> Self {
-        let (visible, written) = (AtomicU64::new(index.len()), AtomicU64::new(index.len()));
-        let unfiled = AtomicBool::new(true);
-        Self { source, index: RwLock::new(index), unfiled, visible, written, holds: RwLock::new(holds) }
+        let end = |parts: &[Arc<Part>]| parts.first().map_or(u64::MAX, |part| part.next());
+        let (piece_end, next) = (AtomicU64::new(end(index.pieces())), || AtomicU64::new(index.len()));
+        let (visible, written, durable) = (next(), next(), next());
+        let (unfiled, pieces_filed) = (AtomicBool::new(true), AtomicU64::new(0));
+        let (index, holds) = (RwLock::new(index), RwLock::new(holds));
+        Self { source, index, unfiled, piece_end, pieces_filed, visible, written, durable, holds }
     }
 
     /// The visible mark: one past the last position that may be read.
@@ -53,6 +62,20 @@ impl View {
     /// Set before the visible mark is.
     pub(crate) fn set_written(&self, mark: u64) {
         self.written.store(mark, Ordering::Release);
+    }
+
+    /// Positions below are known durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_durable(&self, mark: u64) {
+        self.durable.store(mark, Ordering::Release);
+    }
+
+    /// Whether a piece of the active segment that has no file yet has become durable.
+    pub(crate) fn is_piece_due(&self) -> bool {
+        self.piece_end.load(Ordering::Acquire) <= self.durable()
     }
 
     /// Asks what is in memory under the lock, and then, if that does not know, the rest without it.

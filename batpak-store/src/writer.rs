@@ -180,15 +180,15 @@ impl Writer {
         }
     }
 
-    /// Has an index file made of each segment that was rolled.
-    fn index_rolled(&self) {
+    /// Has an index file made of each segment that was rolled, and of each piece of the active one that has become durable.
+    pub(crate) fn index_rolled(&self) {
         let view = &self.pipeline.view;
-        if view.unfiled.load(Ordering::Acquire) {
+        if view.unfiled.load(Ordering::Acquire) || view.is_piece_due() {
             self.indexer.look(view, view.written());
         }
     }
 
-    /// Has an index file made of each segment before the active one, as an open found them: what is placed from now on is not written yet,
+    /// Has an index file made of each segment before the active one, and of the active one if it is long, as an open found them: what is placed from now on is not written yet,
     /// and may be taken back.
     pub(crate) fn index_ended(&self) {
         let view = &self.pipeline.view;

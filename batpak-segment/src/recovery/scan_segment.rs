@@ -42,7 +42,7 @@ impl<E> Walk<'_, E> {
             self.marks.raise(footer.summary.next_position);
         }
         let limit = footer.as_ref().map_or(u64::MAX, |footer| footer.summary.log_len);
-        let from = self.skip_known(header, footer.as_ref())?;
+        let from = self.skip_known(header, file.as_ref(), footer.as_ref())?;
         let begin = self.bad(number, from, from, TornReason::Unwritten);
         let (end, is_bad) = if from == limit {
             (begin, false)
@@ -73,16 +73,23 @@ impl<E> Walk<'_, E> {
     }
 
     /// Goes past what the visitor knows of a segment; returns where its first frame stands that is not known.
-    fn skip_known(&mut self, header: &SegmentHeader, footer: Option<&WholeFooter>) -> Result<u64, RecoveryError<E>> {
+    fn skip_known(
+        &mut self,
+        header: &SegmentHeader,
+        file: &dyn DiskFile,
+        footer: Option<&WholeFooter>,
+    ) -> Result<u64, RecoveryError<E>> {
         let first = SEGMENT_HEADER_LEN as u64;
-        let Some(footer) = footer.filter(|footer| footer.summary.first_position == header.first_position) else {
-            return Ok(first);
+        let limit = match footer.map(|footer| &footer.summary) {
+            Some(footer) if footer.first_position != header.first_position => return Ok(first),
+            Some(footer) => footer.log_len,
+            None => file.len().map_err(|error| self.io(header.number, error))?,
         };
-        let known = self.visitor.known(header, &footer.summary).map_err(RecoveryError::Visit)?;
-        let Some(known) = known.filter(|known| (first..=footer.summary.log_len).contains(&known.end)) else {
-            return Ok(first);
-        };
+        let footer = footer.map(|footer| &footer.summary);
+        let known = self.visitor.known(header, footer).map_err(RecoveryError::Visit)?;
+        let Some(known) = known.filter(|known| (first..=limit).contains(&known.end)) else { return Ok(first) };
         (self.next_position, self.last_chain_hash) = (known.next_position, known.chain_hash);
+        self.marks.raise(known.next_position);
         Ok(known.end)
     }
 
@@ -110,6 +117,9 @@ impl<E> Walk<'_, E> {
             let here = scanner.offset();
             let cut = batch.map_or(here, |open| open.start);
             let end = |reason| BadPoint { segment: number, cut, offset: here, position, reason };
+            if batch.is_none() {
+                scanner.hold();
+            }
             let item = scanner.next().map_err(|e| self.scan_error(number, e, &end(TornReason::Unwritten)))?;
             let (offset, frame) = match item {
                 ScanItem::Bad { error, .. } => return Ok((end(TornReason::Frame(error)), true)),

@@ -1,4 +1,4 @@
-//! What the window holds and costs, and what stands before the limit without being a whole frame.
+//! What the window holds, what it costs, and what stands before the limit without being a whole frame.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,8 @@ fn window_grows_for_a_long_frame_and_gives_back_what_is_more_than_four_of_it() {
 fn window_is_read_again_only_for_what_it_has_not() {
     let (mut scanner, reads) = scanner(&vec![0; 3 * WINDOW_BYTES]);
     let mut reads_for = |offset: usize, need: usize| {
+        scanner.seek(offset as u64);
+        scanner.hold();
         let before = reads.swap(0, Ordering::Relaxed);
         assert!(scanner.bytes(offset as u64, need).unwrap().len() >= need, "{before}");
         reads.load(Ordering::Relaxed)
@@ -50,6 +52,23 @@ fn window_is_read_again_only_for_what_it_has_not() {
     assert_eq!(reads_for(0, WINDOW_BYTES), 0, "all that there is, and no more");
     assert_eq!(reads_for(WINDOW_BYTES - 10, 10), 0);
     assert_eq!(reads_for(WINDOW_BYTES - 10, 11), 1, "the control");
+}
+
+#[test]
+fn scanner_that_holds_a_place_goes_back_to_it_without_a_read() {
+    let (mut scanner, reads) = scanner(&vec![0; 3 * WINDOW_BYTES]);
+    let (place, len) = (WINDOW_BYTES as u64 - 100, 1000);
+    let mut back = |held: u64| {
+        scanner.bytes(0, 1).unwrap();
+        scanner.seek(held);
+        scanner.hold();
+        scanner.bytes(place + 50, len).unwrap();
+        let before = reads.load(Ordering::Relaxed);
+        scanner.bytes(place, 50).unwrap();
+        reads.load(Ordering::Relaxed) - before
+    };
+    assert_eq!(back(place), 0);
+    assert_eq!(back(place + 50), 1, "the control: it was not held");
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl LogVisitor for Knowing {
         Ok(self.offered)
     }
 
-    fn known(&mut self, _: &SegmentHeader, _: &SegmentSummary) -> Result<Option<Known>, Infallible> {
+    fn known(&mut self, _: &SegmentHeader, _: Option<&SegmentSummary>) -> Result<Option<Known>, Infallible> {
         Ok(None)
     }
 

@@ -9,12 +9,14 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use batpak_format::{EventId, EventKind, KeyId, StoreId};
 use batpak_keyset::KeyScope;
 
-use super::{Address, Edges, Head, Key, MappedPart, MemoryPart, Walked, is_time_ordered};
+use super::{Address, Edges, Head, IdHash, Key, KeyHash, MappedPart, MemoryPart, Walked, is_time_ordered};
 use crate::{ReadError, condition::QueryItem};
 
 /// So many files of one level make one of the next, of which there are so many: 1, 4, 16 and 64 segments.
 const FAN_OUT: usize = 4;
 const LEVEL_MAX: u32 = 3;
+/// So many files a segment may have that goes on; then they are merged.
+pub(crate) const FILES_MAX: usize = 4;
 /// A merged file has at most so many events and bytes: above, a slot of its table of ids has too few bits of the hash, and a damaged file
 /// takes long to be made again.
 const EVENTS_MAX: u64 = 1 << 25;
@@ -45,6 +47,13 @@ impl Part {
         match self {
             Self::Memory(_) => None,
             Self::Mapped(part) => Some(part),
+        }
+    }
+
+    pub(crate) fn memory(&self) -> Option<&MemoryPart> {
+        match self {
+            Self::Memory(part) => Some(part),
+            Self::Mapped(_) => None,
         }
     }
 
@@ -146,7 +155,8 @@ impl Ended {
                 .map_while(|file| *file)
                 .take_while(|file| (file.head().segment, file.head().last_segment) == (segment, segment));
             let count = more.count();
-            (count > 1 && may_merge(&files[from..from + count])).then_some(count)
+            let group = &files[from..from + count];
+            (count > 1 && may_merge(group) || count > FILES_MAX && are_few(group)).then_some(count)
         };
         let group = |from: usize| {
             let group = files.get(from..from + FAN_OUT)?;
@@ -159,10 +169,14 @@ impl Ended {
         found.map(|(from, count)| self.parts[from..from + count].to_vec())
     }
 
-    /// The first part in memory behind which an event is written.
-    pub(crate) fn unfiled(&self, written: u64) -> Option<Arc<Part>> {
-        let unfiled = |part: &&Arc<Part>| matches!(&***part, Part::Memory(_)) && part.next() < written;
-        self.parts.iter().find(unfiled).cloned()
+    /// The first parts in memory that are of one segment, if an event behind them is written.
+    pub(super) fn unfiled(&self, written: u64) -> Option<Vec<Arc<Part>>> {
+        let segment = |part: &Arc<Part>| part.memory().map(MemoryPart::segment);
+        let begin = self.parts.iter().position(|part| segment(part).is_some())?;
+        let rest = self.parts.get(begin..)?;
+        let same = rest.iter().take_while(|part| segment(part) == segment(&rest[0])).count();
+        let parts = rest.get(..same)?;
+        parts.last().filter(|part| part.next() < written).map(|_| parts.to_vec())
     }
 
     /// The file of the events from a position on.
@@ -208,12 +222,17 @@ impl Ended {
     }
 
     pub(crate) fn position_of(&self, id: &EventId) -> Result<Option<u64>, ReadError> {
+        self.position_of_hashed(id, IdHash::of(id))
+    }
+
+    /// As [`Ended::position_of`], with the hash that the parts in memory have of the id.
+    pub(super) fn position_of_hashed(&self, id: &EventId, hash: IdHash) -> Result<Option<u64>, ReadError> {
         if is_time_ordered(id) && *id.as_bytes() > self.id_max {
             return Ok(None);
         }
         let key = self.key(id.as_bytes());
         self.newest(|part| match part {
-            Part::Memory(part) => Ok(part.position_of(id)),
+            Part::Memory(part) => Ok(part.position_of_hashed(id, hash)),
             Part::Mapped(part) => part.position_of(key, id),
         })
     }
@@ -243,9 +262,9 @@ impl Ended {
     }
 
     pub(crate) fn head(&self, entity: &str) -> Result<Option<Head>, ReadError> {
-        let key = self.key(entity.as_bytes());
+        let (key, hash) = (self.key(entity.as_bytes()), KeyHash::of(entity.as_bytes()));
         self.newest(|part| match part {
-            Part::Memory(part) => Ok(part.head(entity)),
+            Part::Memory(part) => Ok(part.head_hashed(entity, hash)),
             Part::Mapped(part) => part.head_of(key, entity),
         })
     }
@@ -269,9 +288,9 @@ impl Ended {
     }
 
     pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
-        let key = self.key(scope.as_bytes());
+        let (key, hash) = (self.key(scope.as_bytes()), KeyHash::of(scope.as_bytes()));
         self.newest(|part| match part {
-            Part::Memory(part) => Ok(part.key_of(scope)),
+            Part::Memory(part) => Ok(part.key_of_hashed(scope, hash)),
             Part::Mapped(part) => part.key_of(key, scope),
         })
     }
@@ -380,12 +399,16 @@ fn level(file: &MappedPart) -> Option<u32> {
     file.segments().checked_ilog(FAN_OUT as u64)
 }
 
-/// Whether files follow one another up to the end of a rolled segment, and are few enough together.
+/// Whether files follow one another up to the end of a rolled segment, and make one that is not too large.
 fn may_merge(files: &[Option<&MappedPart>]) -> bool {
+    let last = files.last().copied().flatten().and_then(|last| last.spans().last());
+    last.is_some_and(|last| last.rolled.is_some()) && are_few(files)
+}
+
+/// Whether files follow one another, and make one that is not too large.
+fn are_few(files: &[Option<&MappedPart>]) -> bool {
     let all = || files.iter().copied().flatten();
-    let follow = all().zip(all().skip(1)).all(|(file, next)| file.is_followed_by(next));
-    follow
-        && all().last().is_some_and(|last| last.spans().last().is_some_and(|span| span.rolled.is_some()))
+    all().zip(all().skip(1)).all(|(file, next)| file.is_followed_by(next))
         && all().map(|file| file.head().count).sum::<u64>() <= EVENTS_MAX
         && all().map(MappedPart::file_bytes).sum::<usize>() <= BYTES_MAX
 }

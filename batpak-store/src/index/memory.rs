@@ -1,8 +1,8 @@
-//! The index of one segment's events in memory: columns by position, tables of ids, one entry an entity.
+//! The index in memory of one segment's events, or of a piece of them: columns by position, tables of ids, one entry an entity.
 //!
 //! Invariant: under 64 bytes an event (id 16, offset 4, entity, scope and kind 10, id table 4 in order of time, else 6 to 12, stream 4 to 8, lists by kind and
 //! by scope 4 each), plus about 150 an entity, 8 an event with causes, 25 to 50 a cause, 8 an event with tags, and 12 a tag of it. It
-//! grows to one segment's events and no further: then it becomes a file. What doubles as it grows is made as large as the segment before
+//! grows to one piece's events and no further. What doubles as it grows is made as large as the part before
 //! needed it, so that no append waits for a table to be moved.
 
 mod change;
@@ -10,17 +10,17 @@ mod change;
 mod tests;
 
 use std::{
-    collections::HashMap,
     ops::Range,
     sync::{Arc, OnceLock},
 };
 
 use batpak_format::{Cause, ChainHash, EventId, EventKind, KeyId};
 use batpak_keyset::KeyScope;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::{
-    Address, Edges, Head, IdHash, ShredPlaces, TakeKeys, Times, Walked, chain::Chain, column::Column,
+    Address, Edges, Head, IdHash, KeyHash, ShredPlaces, TakeKeys, Times, Walked, chain::Chain, column::Column,
     id_table::IdTable, matching::Newest, names::Names, postings::Postings, sparse::Sparse,
 };
 
@@ -73,7 +73,7 @@ pub(crate) struct MemoryPart {
     /// Numbers of the tags that an event has.
     tags: Sparse<u32>,
     pub(super) tagged: Postings<u32>,
-    pub(super) keys: HashMap<KeyScope, NamedKeys>,
+    pub(super) keys: HashTable<(KeyScope, NamedKeys)>,
     key_bytes: usize,
     /// The keys that one event each names.
     own_keys: Vec<OwnKeys>,
@@ -101,6 +101,17 @@ pub(crate) struct Room {
     keys: usize,
 }
 
+impl Room {
+    /// The most of both.
+    pub(crate) fn or_more(self, other: Self) -> Self {
+        Self {
+            other_ids: self.other_ids.max(other.other_ids),
+            entities: self.entities.max(other.entities),
+            keys: self.keys.max(other.keys),
+        }
+    }
+}
+
 impl MemoryPart {
     /// The index of the events from a position on, which stand in a segment.
     pub(crate) fn new(segment: u64, first: u64, room: Room) -> Self {
@@ -126,7 +137,7 @@ impl MemoryPart {
             tag_names: Names::default(),
             tags: Sparse::new(),
             tagged: Postings::new(),
-            keys: HashMap::with_capacity(room.keys),
+            keys: HashTable::with_capacity(room.keys),
             key_bytes: 0,
             own_keys: Vec::new(),
             shred_places: OnceLock::new(),
@@ -166,6 +177,11 @@ impl MemoryPart {
         self.end
     }
 
+    /// The bytes of the frames, from the first one on to where the last one ends.
+    pub(crate) fn frame_bytes(&self) -> u64 {
+        self.rows.get(0).map_or(0, |row| self.end - u64::from(row.offset))
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.ids.len() == 0
     }
@@ -176,7 +192,7 @@ impl MemoryPart {
 
     /// The keys that events here name, in runs: the first one, and how many.
     pub(crate) fn named(&self) -> Vec<(u64, u32)> {
-        let shared = self.keys.values().flatten().map(|(key_id, _)| (key_id.as_u64(), 1));
+        let shared = self.keys.iter().flat_map(|(_, keys)| keys).map(|(key_id, _)| (key_id.as_u64(), 1));
         let mut runs: Vec<(u64, u32)> = self.own_keys.iter().map(|run| (run.first, run.count)).chain(shared).collect();
         join_runs(&mut runs);
         runs
@@ -257,6 +273,11 @@ impl MemoryPart {
         self.head_of(self.entities.find(entity)?)
     }
 
+    /// As [`MemoryPart::head`], with the entity's hash at hand.
+    pub(super) fn head_hashed(&self, entity: &str, hash: KeyHash) -> Option<Head> {
+        self.head_of(self.entities.find_hashed(entity, hash)?)
+    }
+
     fn head_of(&self, entity: u32) -> Option<Head> {
         let stream = self.streams.get(entity as usize)?;
         let position = match stream.positions.last() {
@@ -282,11 +303,22 @@ impl MemoryPart {
     }
 
     pub(crate) fn key_of(&self, scope: &KeyScope) -> Option<KeyId> {
-        Some(self.keys.get(scope)?.last()?.0)
+        self.key_of_hashed(scope, KeyHash::of(scope.as_bytes()))
+    }
+
+    /// As [`MemoryPart::key_of`], with the key scope's hash at hand.
+    pub(super) fn key_of_hashed(&self, scope: &KeyScope, hash: KeyHash) -> Option<KeyId> {
+        Some(self.keys_hashed(scope, hash)?.last()?.0)
+    }
+
+    fn keys_hashed(&self, scope: &KeyScope, hash: KeyHash) -> Option<&[(KeyId, u32)]> {
+        let (_, keys) = self.keys.find(hash.as_u64(), |(known, _)| known == scope)?;
+        Some(keys)
     }
 
     pub(crate) fn keys_of(&self, scope: &KeyScope) -> Vec<(KeyId, u64)> {
-        self.keys.get(scope).map(|keys| self.with_first(keys)).unwrap_or_default()
+        let keys = self.keys_hashed(scope, KeyHash::of(scope.as_bytes()));
+        keys.map(|keys| self.with_first(keys)).unwrap_or_default()
     }
 
     pub(crate) fn keys_within(&self, within: &dyn Fn(&KeyScope) -> bool, take: TakeKeys<'_>) {
@@ -369,7 +401,7 @@ impl MemoryPart {
             + self.tag_names.bytes()
             + self.tags.bytes()
             + self.tagged.bytes()
-            + self.keys.capacity() * (size_of::<(KeyScope, NamedKeys)>() + 1)
+            + self.keys.allocation_size()
             + self.key_bytes
             + self.own_keys.capacity() * size_of::<OwnKeys>()
     }

@@ -2,12 +2,16 @@
 //!
 //! Invariant: the number that was asked for last is told by one comparison: an append asks several times for the same name.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::KeyHash;
 
 /// A table of names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    numbers: HashMap<Arc<str>, u32>,
+    numbers: HashTable<u32>,
     names: Vec<Arc<str>>,
     /// The number of the last event's name.
     recent: u32,
@@ -16,28 +20,44 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn with_capacity(names: usize) -> Self {
-        Self { numbers: HashMap::with_capacity(names), names: Vec::with_capacity(names), recent: 0, bytes: 0 }
+        Self { numbers: HashTable::with_capacity(names), names: Vec::with_capacity(names), recent: 0, bytes: 0 }
     }
 
     /// Returns the number of a name, giving it one when it is new.
     pub(super) fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.recall(name) {
+        if let Some(number) = self.recent(name) {
+            return number;
+        }
+        let hash = KeyHash::of(name.as_bytes());
+        if let Some(number) = self.find_hashed(name, hash) {
+            self.recent = number;
             return number;
         }
         let number = u32::try_from(self.names.len()).expect("four billion names do not fit in memory");
         let name: Arc<str> = name.into();
         self.bytes += name.len() + 16;
-        self.names.push(Arc::clone(&name));
-        self.numbers.insert(name, number);
+        self.names.push(name);
+        let names = &self.names;
+        let hash_of =
+            |number: &u32| names.get(*number as usize).map_or(0, |name| KeyHash::of(name.as_bytes()).as_u64());
+        self.numbers.insert_unique(hash.as_u64(), number, hash_of);
         self.recent = number;
         number
     }
 
+    /// The number that was asked for last, if it is this name's.
+    fn recent(&self, name: &str) -> Option<u32> {
+        self.name(self.recent).filter(|recent| ***recent == *name).map(|_| self.recent)
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<u32> {
-        match self.name(self.recent) {
-            Some(recent) if **recent == *name => Some(self.recent),
-            _ => self.numbers.get(name).copied(),
-        }
+        self.recent(name).or_else(|| self.find_hashed(name, KeyHash::of(name.as_bytes())))
+    }
+
+    /// As [`Names::find`], with the name's hash at hand.
+    pub(super) fn find_hashed(&self, name: &str, hash: KeyHash) -> Option<u32> {
+        let is = |number: &u32| self.names.get(*number as usize).is_some_and(|known| **known == *name);
+        self.numbers.find(hash.as_u64(), is).copied()
     }
 
     /// As [`Names::find`], for a name that will be asked for again at once.
@@ -57,9 +77,7 @@ impl Names {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
-            + self.names.capacity() * size_of::<Arc<str>>()
-            + self.numbers.capacity() * (size_of::<(Arc<str>, u32)>() + 1)
+        self.bytes + self.names.capacity() * size_of::<Arc<str>>() + self.numbers.allocation_size()
     }
 }
 

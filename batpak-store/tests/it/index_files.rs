@@ -49,7 +49,7 @@ fn fill_with(place: &Place, segment_bytes: u64, events: u64) -> u64 {
 }
 
 /// Everything that a store says of its events, by every way to ask.
-fn answers(store: &Store) -> Vec<String> {
+pub fn answers(store: &Store) -> Vec<String> {
     let events: Vec<_> = store.read(&Query::all().include_system(true)).unwrap().map(Result::unwrap).collect();
     let mut said: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
     let entities: BTreeSet<_> = events.iter().map(|event| event.header.coordinate.entity().to_owned()).collect();
@@ -78,11 +78,11 @@ fn merged(segments: u64) -> u64 {
     segments % 4 + segments / 4 % 4 + segments / 16 % 4 + segments / 64
 }
 
-fn index_files(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn index_files(place: &Place) -> Vec<(PathBuf, Vec<u8>)> {
     place.files().into_iter().filter(|(path, _)| is_index_file(path)).collect()
 }
 
-fn remove_index_files(place: &Place) {
+pub fn remove_index_files(place: &Place) {
     index_files(place).iter().for_each(|(path, _)| place.disk.remove(path).unwrap());
 }
 

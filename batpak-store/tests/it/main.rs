@@ -42,6 +42,7 @@ mod model;
 mod old_copies;
 mod page_cache;
 mod picks;
+mod pieces;
 mod plans;
 mod processes;
 mod provider_cuts;

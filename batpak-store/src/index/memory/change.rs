@@ -5,7 +5,7 @@ use batpak_keyset::KeyScope;
 use smallvec::smallvec;
 
 use super::{MemoryPart, OwnKeys, Row, Stream};
-use crate::index::{Entry, Head, IdHash, Times, is_time_ordered};
+use crate::index::{Entry, Head, IdHash, KeyHash, Times, is_time_ordered};
 
 impl MemoryPart {
     /// Whether the entity's head can be told from this part alone. It is the one that will be asked for next.
@@ -109,15 +109,17 @@ impl MemoryPart {
         {
             return;
         }
-        match self.keys.get_mut(scope) {
-            Some(keys) => {
+        let hash = KeyHash::of(scope.as_bytes()).as_u64();
+        match self.keys.find_mut(hash, |(known, _)| known == scope) {
+            Some((_, keys)) => {
                 if keys.last().is_none_or(|(last, _)| *last != key_id) {
                     keys.push((key_id, place));
                 }
             }
             None => {
                 self.key_bytes += scope.as_bytes().len();
-                self.keys.insert(scope.clone(), smallvec![(key_id, place)]);
+                let fresh = (scope.clone(), smallvec![(key_id, place)]);
+                self.keys.insert_unique(hash, fresh, |(scope, _)| KeyHash::of(scope.as_bytes()).as_u64());
             }
         }
     }
@@ -174,7 +176,7 @@ impl MemoryPart {
         self.tagged.pop(place);
         self.pop_own_key(place);
         // Rare: only a failed write takes events back, and it takes few.
-        self.keys.retain(|_, keys| {
+        self.keys.retain(|(_, keys)| {
             keys.retain(|(_, first)| *first != place);
             !keys.is_empty()
         });

@@ -75,22 +75,21 @@ impl Shelf {
         parts
     }
 
-    /// The files that cover a segment from its first event on, and no other segment, as far as they fit its footer.
-    pub(crate) fn take(&mut self, segment: &SegmentHeader, footer: &SegmentSummary) -> Vec<MappedPart> {
+    /// The files that cover a segment from its first event on, and no other segment, as far as each of them fits the log, and the footer if
+    /// that is whole.
+    pub(crate) fn take(&mut self, segment: &SegmentHeader, footer: Option<&SegmentSummary>) -> Vec<MappedPart> {
         let mut parts: Vec<MappedPart> = Vec::new();
         let (mut first, mut begin) = (segment.first_position, SEGMENT_HEADER_LEN as u64);
-        while begin < footer.log_len && self.files.contains(&(segment.number, first)) {
+        let limit = footer.map_or((u64::MAX, u64::MAX), |footer| (footer.log_len, footer.next_position));
+        while begin < limit.0 && self.files.contains(&(segment.number, first)) {
             let Ok(Some(part)) = MappedPart::open(&self.source, segment.number, first) else { break };
             let (head, Some((from, end))) = (part.head(), part.bounds()) else { break };
             let here = head.last_segment == segment.number && from == begin;
-            if !here || end > footer.log_len || head.next() > footer.next_position {
+            if !here || end > limit.0 || head.next() > limit.1 || !part.fits(footer) {
                 break;
             }
             (first, begin) = (head.next(), end);
             parts.push(part);
-        }
-        while parts.last().is_some_and(|last| !last.fits(footer)) {
-            parts.pop();
         }
         self.taken.extend(parts.iter().map(|part| (segment.number, part.head().first)));
         parts
@@ -142,9 +141,9 @@ fn segments(spans: &[Span]) -> Option<Vec<KnownSegment>> {
 
 impl MappedPart {
     /// Whether the log has this part's last event where the part has it.
-    fn fits(&self, footer: &SegmentSummary) -> bool {
+    fn fits(&self, footer: Option<&SegmentSummary>) -> bool {
         let (head, Some((_, end))) = (self.head(), self.bounds()) else { return false };
-        if end == footer.log_len {
+        if let Some(footer) = footer.filter(|footer| footer.log_len == end) {
             return head.next() == footer.next_position && head.chain_hash == footer.chain_hash;
         }
         let last = head.next() - 1;

@@ -13,7 +13,11 @@ use std::{
 use batpak_format::{FooterStream, SEGMENT_HEADER_LEN, SegmentEnd, SegmentHeader};
 use batpak_segment::{Access, Disk, DiskFile, KnownSegment, read_footer, segment_path};
 
-use super::{MappedPart, Section, Source, encode::VERSION, shred_facts::ShredFacts};
+use super::{
+    MappedPart, Section, Source,
+    encode::{Joint, VERSION},
+    shred_facts::ShredFacts,
+};
 use crate::index::MemoryPart;
 
 const UNFINISHED: &str = ".tmp";
@@ -25,16 +29,20 @@ const BUFFER_BYTES: usize = 256 << 10;
 const SYNC_BYTES: u64 = 4 << 20;
 
 impl Source {
-    /// Gives a part in memory its file, in the place of one that stands there. The caller has the turn.
-    pub(crate) fn write(self: &Arc<Self>, part: &MemoryPart) -> io::Result<MappedPart> {
-        let rolled = self.rolled(part.segment())?;
+    /// Gives parts in memory that follow one another in one segment a file, in the place of one that stands there. The caller has the turn.
+    pub(crate) fn write(self: &Arc<Self>, parts: &[&MemoryPart]) -> io::Result<MappedPart> {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+            return Err(ErrorKind::InvalidInput.into());
+        };
+        let rolled = self.rolled(first.segment())?;
         let ends =
-            |known: &KnownSegment| (known.footer.log_len, known.footer.next_position) == (part.end(), part.next());
-        let shreds = ShredFacts::of(self, &[part])?;
-        let bytes = part.encode(&self.store, rolled.filter(ends), &shreds).ok_or(ErrorKind::InvalidInput)?;
-        let (unfinished, file) = self.begin(part.segment(), part.first())?;
+            |known: &KnownSegment| (known.footer.log_len, known.footer.next_position) == (last.end(), last.next());
+        let joint = Joint::of(parts).ok_or(ErrorKind::InvalidInput)?;
+        let shreds = ShredFacts::of(self, parts)?;
+        let bytes = joint.encode(&self.store, rolled.filter(ends), &shreds).ok_or(ErrorKind::InvalidInput)?;
+        let (unfinished, file) = self.begin(first.segment(), first.first())?;
         file.write_all_at(&bytes, 0)?;
-        self.name(&unfinished, &*file, part.segment(), part.first())
+        self.name(&unfinished, &*file, first.segment(), first.first())
     }
 
     /// What header and footer of a segment say, when the next one follows.
