@@ -28,8 +28,11 @@ mod names;
 mod naming;
 mod part;
 mod postings;
+mod seen;
 mod sparse;
 mod stand;
+#[cfg(test)]
+mod tests;
 mod times;
 
 use std::{ops::Range, sync::Arc};
@@ -172,10 +175,11 @@ impl LogIndex {
 
     /// Sees to it that the entity's head is told from memory.
     pub(crate) fn load_head(&mut self, entity: &str) -> Result<(), ReadError> {
-        if !self.active.recalls(entity)
-            && let Some(head) = self.ended.head(entity)?
-        {
-            self.active.note_head(entity, head);
+        if !self.active.recalls(entity) {
+            let without = self.active.without_entity(KeyHash::of(entity.as_bytes()));
+            if let Some(head) = self.ended.head_without(entity, without)? {
+                self.active.note_head(entity, head);
+            }
         }
         Ok(())
     }
@@ -183,6 +187,11 @@ impl LogIndex {
     /// Returns the last event of an entity whose head was loaded; since then at most one segment was begun, or one part of one.
     pub(crate) fn loaded_head(&mut self, entity: &str) -> Option<Head> {
         self.active.recall_head(entity).or_else(|| self.ended.last_memory()?.head(entity))
+    }
+
+    /// The active segment, if no part of it in memory has a key scope.
+    pub(crate) fn without_scope(&self, scope: &KeyScope) -> Option<u64> {
+        self.active.without_scope(KeyHash::of(scope.as_bytes()))
     }
 
     /// Returns the position of an entity's event by its revision.
@@ -259,7 +268,12 @@ impl LogIndex {
     }
 
     fn renew(&mut self, segment: u64) {
-        let fresh = MemoryPart::new(segment, self.active.next(), self.room);
+        let mut fresh = MemoryPart::new(segment, self.active.next(), self.room);
+        if segment == self.active.segment() {
+            fresh.take_seen(&mut self.active);
+        } else {
+            fresh.note_seen();
+        }
         let ended = std::mem::replace(&mut self.active, fresh);
         self.ended.push(Arc::new(Part::Memory(Box::new(ended))));
     }
@@ -299,13 +313,17 @@ impl LogIndex {
     }
 
     /// Takes the last event back; `previous` is the chain hash of the entity's event before it. It is one that was not written: so
-    /// its part is in memory.
+    /// its part is in memory. With the first event of a part the part goes, and the one before it goes on where it was: the index is as
+    /// it was before the event.
     pub(crate) fn pop(&mut self, previous: ChainHash) {
+        self.active.pop(previous);
         if self.active.is_empty()
-            && let Some(before) = self.ended.pop_memory()
+            && let Some(mut before) = self.ended.pop_memory()
         {
+            if before.segment() == self.active.segment() {
+                before.take_seen(&mut self.active);
+            }
             self.active = *before;
         }
-        self.active.pop(previous);
     }
 }

@@ -117,7 +117,13 @@ impl View {
 
     /// The current key of a key scope, also one that only an event on its way names.
     pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
-        self.ask(|active| active.key_of(scope), |ended| ended.key_of(scope))
+        let index = read(&self.index);
+        if let Some(found) = index.active.key_of(scope) {
+            return Ok(Some(found));
+        }
+        let (without, rest) = (index.without_scope(scope), index.ended.clone());
+        drop(index);
+        self.ask_ended(&rest, |ended| ended.key_of(scope, without))
     }
 
     /// The keys of a key scope, each with the position of its first event, also those that only events on their way name.

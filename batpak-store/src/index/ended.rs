@@ -262,8 +262,14 @@ impl Ended {
     }
 
     pub(crate) fn head(&self, entity: &str) -> Result<Option<Head>, ReadError> {
+        self.head_without(entity, None)
+    }
+
+    /// As [`Ended::head`], when a segment's parts in memory may be known not to have the entity.
+    pub(super) fn head_without(&self, entity: &str, without: Option<u64>) -> Result<Option<Head>, ReadError> {
         let (key, hash) = (self.key(entity.as_bytes()), KeyHash::of(entity.as_bytes()));
         self.newest(|part| match part {
+            Part::Memory(part) if without == Some(part.segment()) => Ok(None),
             Part::Memory(part) => Ok(part.head_hashed(entity, hash)),
             Part::Mapped(part) => part.head_of(key, entity),
         })
@@ -287,9 +293,11 @@ impl Ended {
         Ok(below.unwrap_or(0))
     }
 
-    pub(crate) fn key_of(&self, scope: &KeyScope) -> Result<Option<KeyId>, ReadError> {
+    /// The current key of a key scope, which a segment's parts in memory may be known not to have.
+    pub(crate) fn key_of(&self, scope: &KeyScope, without: Option<u64>) -> Result<Option<KeyId>, ReadError> {
         let (key, hash) = (self.key(scope.as_bytes()), KeyHash::of(scope.as_bytes()));
         self.newest(|part| match part {
+            Part::Memory(part) if without == Some(part.segment()) => Ok(None),
             Part::Memory(part) => Ok(part.key_of_hashed(scope, hash)),
             Part::Mapped(part) => part.key_of(key, scope),
         })

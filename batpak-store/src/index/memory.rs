@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 use super::{
     Address, Edges, Head, IdHash, KeyHash, ShredPlaces, TakeKeys, Times, Walked, chain::Chain, column::Column,
-    id_table::IdTable, matching::Newest, names::Names, postings::Postings, sparse::Sparse,
+    id_table::IdTable, matching::Newest, names::Names, postings::Postings, seen::Seen, sparse::Sparse,
 };
 
 /// What is kept of each event.
@@ -74,6 +74,8 @@ pub(crate) struct MemoryPart {
     tags: Sparse<u32>,
     pub(super) tagged: Postings<u32>,
     pub(super) keys: HashTable<(KeyScope, NamedKeys)>,
+    /// The key scopes of this part and of those before it in the segment.
+    keys_seen: Seen,
     key_bytes: usize,
     /// The keys that one event each names.
     own_keys: Vec<OwnKeys>,
@@ -138,10 +140,32 @@ impl MemoryPart {
             tags: Sparse::new(),
             tagged: Postings::new(),
             keys: HashTable::with_capacity(room.keys),
+            keys_seen: Seen::default(),
             key_bytes: 0,
             own_keys: Vec::new(),
             shred_places: OnceLock::new(),
         }
+    }
+
+    /// Begins to note what names and key scopes its segment has.
+    pub(super) fn note_seen(&mut self) {
+        (self.entities.seen, self.keys_seen) = (Seen::new(), Seen::new());
+    }
+
+    /// Takes over what another part of the segment has noted, which then knows nothing.
+    pub(super) fn take_seen(&mut self, other: &mut Self) {
+        self.entities.seen = std::mem::take(&mut other.entities.seen);
+        self.keys_seen = std::mem::take(&mut other.keys_seen);
+    }
+
+    /// The segment, if no part of it in memory has the entity.
+    pub(super) fn without_entity(&self, hash: KeyHash) -> Option<u64> {
+        (!self.entities.seen.may_hold(hash)).then_some(self.segment)
+    }
+
+    /// The segment, if no part of it in memory has the key scope.
+    pub(super) fn without_scope(&self, hash: KeyHash) -> Option<u64> {
+        (!self.keys_seen.may_hold(hash)).then_some(self.segment)
     }
 
     /// The room that a part like this one needs.
@@ -402,6 +426,7 @@ impl MemoryPart {
             + self.tags.bytes()
             + self.tagged.bytes()
             + self.keys.allocation_size()
+            + self.keys_seen.bytes()
             + self.key_bytes
             + self.own_keys.capacity() * size_of::<OwnKeys>()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::KeyHash;
+use super::{KeyHash, seen::Seen};
 
 /// A table of names.
 #[derive(Clone, Debug, Default)]
@@ -16,11 +16,19 @@ pub(super) struct Names {
     /// The number of the last event's name.
     recent: u32,
     bytes: usize,
+    /// The names of this part and of those before it in the segment.
+    pub(super) seen: Seen,
 }
 
 impl Names {
     pub(super) fn with_capacity(names: usize) -> Self {
-        Self { numbers: HashTable::with_capacity(names), names: Vec::with_capacity(names), recent: 0, bytes: 0 }
+        Self {
+            numbers: HashTable::with_capacity(names),
+            names: Vec::with_capacity(names),
+            recent: 0,
+            bytes: 0,
+            seen: Seen::default(),
+        }
     }
 
     /// Returns the number of a name, giving it one when it is new.
@@ -37,6 +45,7 @@ impl Names {
         let name: Arc<str> = name.into();
         self.bytes += name.len() + 16;
         self.names.push(name);
+        self.seen.add(hash);
         let names = &self.names;
         let hash_of =
             |number: &u32| names.get(*number as usize).map_or(0, |name| KeyHash::of(name.as_bytes()).as_u64());
@@ -77,7 +86,7 @@ impl Names {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.names.capacity() * size_of::<Arc<str>>() + self.numbers.allocation_size()
+        self.bytes + self.seen.bytes() + self.names.capacity() * size_of::<Arc<str>>() + self.numbers.allocation_size()
     }
 }
 

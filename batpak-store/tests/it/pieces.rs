@@ -1,16 +1,16 @@
 //! Files of pieces of the active segment: an open after a kill reads what stands behind the last piece that was durable and no more, no
 //! file states what a power cut can take away, and one that does not fit the log is not used.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use batpak_store::{
-    Config, Durability, Selector, Store,
-    segment::{SEGMENTS_DIR, segment_path},
+    AppendError, Config, Durability, Granularity, Selector, Store,
+    segment::{DiskOp, SEGMENTS_DIR, segment_path},
 };
 
 use crate::{
     index_files::{answers, index_files, remove_index_files},
-    kit::{Place, append, sound},
+    kit::{Place, append, event, sound},
 };
 
 /// A quarter of it is a piece.
@@ -117,7 +117,7 @@ fn open_after_a_kill_reads_only_what_stands_behind_the_last_piece() {
         assert_eq!(report.events_read, events - filed);
         assert_eq!(answers(&store), said);
         sound(&store);
-        // Killed again: what was read stays to be read, as long as it is no piece.
+        // Killed again: what was read stays to be read until something is appended: an open leaves the disk so that the next one changes nothing.
         left = killed(&left);
     }
     // The writer that goes on: positions, revisions and keys are those of the whole log.
@@ -284,4 +284,37 @@ fn files_of_pieces_stay_few() {
         left = next;
     }
     sound(&Store::open(left.dir(), config(&left)).unwrap());
+}
+
+/// What a segment's pieces hold is found again when the next segment was begun and taken back, once and twice.
+#[test]
+fn roll_that_fails_leaves_what_stands_in_pieces_known() {
+    for granularity in [Granularity::Entity, Granularity::Event] {
+        let place = Place::memory();
+        let store = Store::create(place.dir(), config(&place).granularity(granularity)).unwrap();
+        ["old", "older"].iter().for_each(|entity| drop(append(&store, entity, b"in the first piece alone")));
+        append_more(&store, 300);
+        let (said, files) = (answers(&store), index_files(&place).len());
+        place.memory.as_ref().unwrap().fail(Box::new(|call| {
+            let is_next = call.op == DiskOp::Create && call.path == segment_path(&place_segments(), 2);
+            is_next.then(|| ErrorKind::StorageFull.into())
+        }));
+        for _ in 0..2 {
+            let refused = store.append(&event("other", &vec![1; SEGMENT_BYTES as usize / 2])).unwrap_err();
+            assert!(matches!(refused, AppendError::NotWritten(_)), "{refused:?}");
+            assert_eq!(answers(&store), said, "as before");
+        }
+        let revisions = ["old", "older"].map(|entity| append(&store, entity, b"small enough").revision);
+        assert_eq!((revisions, store.stats().segments), ([1, 1], 1), "both in the segment that goes on");
+        place.memory.as_ref().unwrap().clear_hooks();
+        append_more(&store, 300);
+        assert_eq!(append(&store, "older", b"again").revision, 2);
+        assert_eq!((store.stats().segments, index_files(&place).len() > files), (2, true));
+        sound(&store);
+        assert_eq!(answers_without(&place), answers(&store));
+    }
+}
+
+fn place_segments() -> PathBuf {
+    Place::memory().dir().join(SEGMENTS_DIR)
 }

@@ -5,7 +5,7 @@ use batpak_keyset::KeyScope;
 use smallvec::smallvec;
 
 use super::{MemoryPart, OwnKeys, Row, Stream};
-use crate::index::{Entry, Head, IdHash, KeyHash, Times, is_time_ordered};
+use crate::index::{Entry, Head, IdHash, KeyHash, Times, is_time_ordered, seen::Seen};
 
 impl MemoryPart {
     /// Whether the entity's head can be told from this part alone. It is the one that will be asked for next.
@@ -37,10 +37,11 @@ impl MemoryPart {
         }
     }
 
-    /// Goes on in another segment, while there are no events.
+    /// Goes on in another segment, while there are no events. What is noted of the one that it was in says nothing of that.
     pub(crate) fn move_to(&mut self, segment: u64) {
         debug_assert!(self.is_empty(), "events stay in their segment");
         self.segment = segment;
+        (self.entities.seen, self.keys_seen) = (Seen::default(), Seen::default());
     }
 
     /// Adds the next event, which stands in this part's segment.
@@ -109,8 +110,8 @@ impl MemoryPart {
         {
             return;
         }
-        let hash = KeyHash::of(scope.as_bytes()).as_u64();
-        match self.keys.find_mut(hash, |(known, _)| known == scope) {
+        let hash = KeyHash::of(scope.as_bytes());
+        match self.keys.find_mut(hash.as_u64(), |(known, _)| known == scope) {
             Some((_, keys)) => {
                 if keys.last().is_none_or(|(last, _)| *last != key_id) {
                     keys.push((key_id, place));
@@ -119,7 +120,8 @@ impl MemoryPart {
             None => {
                 self.key_bytes += scope.as_bytes().len();
                 let fresh = (scope.clone(), smallvec![(key_id, place)]);
-                self.keys.insert_unique(hash, fresh, |(scope, _)| KeyHash::of(scope.as_bytes()).as_u64());
+                self.keys_seen.add(hash);
+                self.keys.insert_unique(hash.as_u64(), fresh, |(scope, _)| KeyHash::of(scope.as_bytes()).as_u64());
             }
         }
     }

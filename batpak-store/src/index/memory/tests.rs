@@ -70,6 +70,16 @@ fn memory_index_pop_restores_head_ids_and_keys() {
 }
 
 #[test]
+fn part_denies_what_its_segment_has_not_and_nothing_of_another() {
+    let (mut index, hash) = (new(), |name: &str| KeyHash::of(name.as_bytes()));
+    assert_eq!(index.without_entity(hash("a")), None, "it has noted nothing");
+    index.note_seen();
+    assert_eq!((index.without_entity(hash("a")), index.without_scope(hash("a"))), (Some(3), Some(3)), "the control");
+    index.move_to(2);
+    assert_eq!((index.without_entity(hash("a")), index.without_scope(hash("a"))), (None, None));
+}
+
+#[test]
 fn memory_index_knows_causes_both_ways_and_forgets_with_pop() {
     let mut index = new();
     push(&mut index, "a", 0, KeyId::new(0, 1, 0));
