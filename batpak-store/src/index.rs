@@ -305,6 +305,11 @@ impl LogIndex {
         })
     }
 
+    /// Files that are to be merged; `written` is one past the last position that is with the operating system.
+    pub(crate) fn mergeable(&self, written: u64) -> Option<Vec<Arc<Part>>> {
+        self.ended.mergeable(self.active.segment(), written)
+    }
+
     /// Puts a file in the place of the active part, or behind an empty one, and goes on behind it in the same segment.
     pub(crate) fn end(&mut self, part: MappedPart) {
         let (segment, next) = (part.head().last_segment, part.head().next());

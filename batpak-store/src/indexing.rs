@@ -105,7 +105,7 @@ impl Indexer {
     pub(crate) fn finish(&self, view: &View) {
         drop(lock(&self.worker).take().map(JoinHandle::join));
         view.file_ended(u64::MAX);
-        view.merge_files();
+        view.merge_files(u64::MAX);
         view.file_active();
     }
 }
@@ -117,8 +117,8 @@ impl View {
             return false;
         }
         let index = read(&self.index);
-        let has_work = index.unfiled(written).is_some() || index.ended.mergeable().is_some();
-        if !has_work && index.unfiled(u64::MAX).is_none() {
+        let has_work = index.unfiled(written).is_some() || index.mergeable(written).is_some();
+        if !has_work && index.unfiled(u64::MAX).is_none() && index.mergeable(u64::MAX).is_none() {
             // With the lock: a segment that is begun meanwhile sets it after this.
             self.unfiled.store(false, Ordering::Release);
         }
@@ -152,7 +152,7 @@ impl View {
     fn file_all(&self, written: u64) {
         self.file_pieces();
         self.file_ended(written);
-        self.merge_files();
+        self.merge_files(written);
     }
 
     /// Gives each piece of the active segment its file that has become durable. What cannot be written now is written with the next piece.
@@ -188,10 +188,10 @@ impl View {
     }
 
     /// Merges files until few are left. What cannot be merged now is merged after the next roll.
-    fn merge_files(&self) {
+    fn merge_files(&self, written: u64) {
         loop {
             let turn = lock(&self.source.writing);
-            let Some(group) = read(&self.index).ended.mergeable() else { return };
+            let Some(group) = read(&self.index).mergeable(written) else { return };
             let files: Vec<&MappedPart> = group.iter().filter_map(|part| part.mapped()).collect();
             match self.source.merge(&files) {
                 Ok(merged) => {

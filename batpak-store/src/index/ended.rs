@@ -145,8 +145,9 @@ impl Ended {
         true
     }
 
-    /// Files that are to be merged: those of one segment, or as many of one level as make one of the next.
-    pub(crate) fn mergeable(&self) -> Option<Vec<Arc<Part>>> {
+    /// Files that are to be merged: those of one segment, or as many of one level as make one of the next, before the active segment and if
+    /// an event behind them is written. The active one may have a file that says how it ended: where the next segment was lost in a crash.
+    pub(super) fn mergeable(&self, active: u64, written: u64) -> Option<Vec<Arc<Part>>> {
         let files: Vec<Option<&MappedPart>> = self.parts.iter().map(|part| part.mapped()).collect();
         let pieces = |from: usize| {
             let segment = files[from]?.head().segment;
@@ -161,9 +162,11 @@ impl Ended {
         let group = |from: usize| {
             let group = files.get(from..from + FAN_OUT)?;
             let level = level(group[0]?).filter(|level| *level < LEVEL_MAX)?;
+            let last = group[FAN_OUT - 1]?.head();
+            let has_ended = last.last_segment < active && last.next() < written;
             let same =
                 group.iter().all(|file| file.is_some_and(|file| file.is_whole() && self::level(file) == Some(level)));
-            (same && may_merge(group)).then_some(FAN_OUT)
+            (has_ended && same && may_merge(group)).then_some(FAN_OUT)
         };
         let found = (0..files.len()).find_map(|from| Some((from, pieces(from).or_else(|| group(from))?)));
         found.map(|(from, count)| self.parts[from..from + count].to_vec())

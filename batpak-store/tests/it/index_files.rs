@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -305,6 +306,47 @@ fn open_after_any_step_of_a_merge_answers_the_same_and_ends_it() {
         let unfinished = place.files().into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "tmp"));
         assert_eq!(unfinished.count(), 0);
     }
+}
+
+/// A crash may take the segment behind one whose file already says how it ended: that one goes on, and its file is no part of a merge.
+#[test]
+fn file_of_a_segment_that_is_the_last_again_is_not_merged() {
+    let place = Place::memory();
+    let config = |place: &Place| place.with(Encryption::none()).durability(Durability::Buffered).segment_bytes(4 << 10);
+    let killed = |place: &Place| Place::on(place.memory.as_ref().unwrap().copy());
+    let store = Store::create(place.dir(), config(&place)).unwrap();
+    let last = segment_path(&place.dir().join(SEGMENTS_DIR), 5);
+    let (fifth, mut has_ended) = (last.clone(), false);
+    place.memory.as_ref().unwrap().fail(Box::new(move |call| {
+        has_ended |= call.path == fifth;
+        // The file of the first segment, made again when the fourth has ended: that is the merge.
+        let is_merge = has_ended && call.path.ends_with("index/00000000000000000001-00000000000000000000.tmp");
+        is_merge.then(|| io::ErrorKind::Other.into())
+    }));
+    let mut n = 0_u64;
+    while index_files(&place).len() < 4 || store.stats().segments < 5 {
+        append(&store, &format!("e{}", n % 7), &n.to_le_bytes());
+        n += 1;
+        assert!(n < 10_000);
+    }
+    let mut place = killed(&place);
+    place.put(&last, &[]);
+    let before = index_files(&place);
+    assert_eq!(before.len(), 4);
+    for _ in 0..2 {
+        let store = Store::open(place.dir(), config(&place)).unwrap();
+        assert_eq!(store.stats().segments, 4);
+        assert_eq!(store.open_report().index_rebuilt, [0_u64; 0]);
+        let next = killed(&place);
+        assert_eq!(index_files(&next), before);
+        assert!(!next.disk.exists(&last).unwrap());
+        place = next;
+    }
+    // The control: when the next segment is there, they are.
+    let store = Store::open(place.dir(), config(&place)).unwrap();
+    append(&store, "more", &[0; 600]);
+    store.close().unwrap();
+    assert_eq!(index_files(&place).len(), 1);
 }
 
 #[test]
