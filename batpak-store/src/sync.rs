@@ -232,7 +232,8 @@ pub(crate) fn ahead<T: Send, R>(
     make: impl FnMut(T) -> T + Send,
     take: impl FnMut(&mut T) -> Option<R>,
 ) -> Option<R> {
-    if cores() == 1 {
+    // Without a spare the maker would wait for one for ever.
+    if cores() == 1 || spares.is_empty() {
         return one_by_one(spares, make, take);
     }
     ahead_on(Builder::new(), spares, make, take)
@@ -426,6 +427,7 @@ mod tests {
             });
             assert_eq!((came, seen), (Some("seven"), (1..=7).collect()));
         }
+        assert_eq!(ahead(Vec::<u8>::new(), |spare| spare, |_| Some("nothing is made")), None);
     }
 
     #[test]

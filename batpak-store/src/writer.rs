@@ -188,8 +188,8 @@ impl Writer {
         }
     }
 
-    /// Has an index file made of each segment before the active one, and of the active one if it is long, as an open found them: what is placed from now on is not written yet,
-    /// and may be taken back.
+    /// Has an index file made of each segment before the active one, and of each piece of that, as an open found them: what is placed from
+    /// now on is not written yet, and may be taken back.
     pub(crate) fn index_ended(&self) {
         let view = &self.pipeline.view;
         self.indexer.look(view, view.written() + 1);
