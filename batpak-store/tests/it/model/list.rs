@@ -62,6 +62,8 @@ pub struct Model {
     pub provisional: BTreeMap<KeyScope, u64>,
     /// How many keys were minted.
     pub minted: u64,
+    /// Keys of before the last opens that no event names. An id that was not published with its key stands for the next one.
+    pub forgotten: BTreeSet<u64>,
     /// In the order of the log.
     pub holds: Vec<Hold>,
 }
@@ -165,6 +167,7 @@ impl Model {
             refused: BTreeSet::new(),
             provisional: BTreeMap::new(),
             minted: 0,
+            forgotten: BTreeSet::new(),
             holds: Vec::new(),
         }
     }
@@ -278,7 +281,7 @@ impl Model {
         self.events.truncate(left);
         self.unit.truncate(left);
         (self.written, self.synced) = (left, left);
-        // A key that no event in the log names is not taken again.
-        self.provisional.clear();
+        // A key that no event in the log names is gone. Its id is taken again if no image was published while it was there.
+        self.forgotten.extend(std::mem::take(&mut self.provisional).into_values());
     }
 }

@@ -95,6 +95,21 @@ pub fn scope_of(selector: &Selector) -> KeyScope {
     }
 }
 
+impl Plan {
+    /// Whether the two differ in nothing but keys that are forgotten, in whose place there are as many later ones.
+    fn is_but_for(&self, forgotten: &BTreeSet<u64>, later: &Self) -> bool {
+        let replaced = |(a, b): (&Planned, &Planned)| {
+            let gone: Vec<u64> = a.keys.difference(&b.keys).copied().collect();
+            let came: Vec<u64> = b.keys.difference(&a.keys).copied().collect();
+            let same = (&a.scope, a.events, a.last) == (&b.scope, b.events, b.last) && gone.len() == came.len();
+            same && gone.iter().all(|key| forgotten.contains(key) && came.iter().all(|new| new > key))
+        };
+        self.withheld == later.withheld
+            && self.scopes.len() == later.scopes.len()
+            && self.scopes.iter().zip(&later.scopes).all(replaced)
+    }
+}
+
 impl Model {
     fn scope(&self, event: &Listed) -> Option<KeyScope> {
         Some(scope_for(self.granularity?, &event.at, event.kind, event.id))
@@ -202,8 +217,12 @@ impl Model {
     }
 
     /// Shreds if what would be destroyed is still the plan.
-    pub fn apply(&mut self, selectors: &[Selector], planned: &Plan) -> ShredAnswer {
-        self.carry_out(selectors, Some(planned))
+    ///
+    /// Whether the id of a key that is forgotten stands for another one now is not foretold: `ids_are_same` says it.
+    pub fn apply(&mut self, selectors: &[Selector], planned: &Plan, ids_are_same: bool) -> ShredAnswer {
+        let now = self.plan(selectors);
+        let another = now.ok().filter(|now| ids_are_same && planned.is_but_for(&self.forgotten, now));
+        self.carry_out(selectors, Some(another.as_ref().unwrap_or(planned)))
     }
 
     fn carry_out(&mut self, selectors: &[Selector], planned: Option<&Plan>) -> ShredAnswer {
