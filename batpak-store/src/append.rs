@@ -342,7 +342,11 @@ impl Writer {
     pub(crate) fn key<'a>(&self, draft: Draft<'a>, view: &View) -> Result<Keyed<'a, '_>, AppendError> {
         let keys = self.keys.as_ref();
         let key = keys.map(|keys| keys.lend(&draft.event.coordinate, draft.event.kind, draft.id, view));
-        Ok(Keyed { draft, key: key.transpose()? })
+        let key = key.transpose().map_err(|why| match why {
+            AppendError::ScopeShredded => self.pipeline.refusal(),
+            other => other,
+        });
+        Ok(Keyed { draft, key: key? })
     }
 
     /// Step 3 and 4: nonce first, then seal in place, then hash what will be stored; no lock.

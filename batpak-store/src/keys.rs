@@ -32,6 +32,9 @@ use crate::{
 /// So many wiped places are kept for keys.
 const ROOMS: usize = 64;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// A key that is lent for one seal, and given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct LentKey<'k> {

@@ -162,6 +162,15 @@ impl Pipeline {
         state.pen.take().map(|pen| pen.log)
     }
 
+    /// What an append to a shredded key scope is told. A poisoned store does not know what it refuses by: a readmission that could not
+    /// be put on record may stand on the disk.
+    pub(crate) fn refusal(&self) -> AppendError {
+        match &lock(&self.state).poison {
+            Some(why) => AppendError::Poisoned(Arc::clone(why)),
+            None => AppendError::ScopeShredded,
+        }
+    }
+
     /// Marks the pipeline poisoned and wakes everybody.
     pub(crate) fn poison(&self, state: &mut State, why: Arc<io::Error>) {
         state.poison.get_or_insert(why);
@@ -199,5 +208,58 @@ impl Pipeline {
         if state.poison.is_some() {
             self.poison(state, why);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "helpers of tests panic where a test would")]
+mod tests {
+    use std::{
+        io::ErrorKind,
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+
+    use batpak_segment::{DiskOp, MemoryDisk};
+
+    use super::*;
+    use crate::{Config, Coordinate, Durability, Encryption, EventKind, Local, NewEvent, Store, store::Side};
+
+    fn store(disk: &MemoryDisk) -> Store {
+        let config = Config::new(Encryption::sealed(Local::new()))
+            .disk(Arc::new(disk.clone()))
+            .deferred_buffer(1 << 20, Duration::from_secs(3600));
+        Store::create("/store", config).unwrap()
+    }
+
+    fn event(payload: &[u8]) -> NewEvent<'_> {
+        NewEvent::new(Coordinate::new("a", "s").unwrap(), EventKind::new(1, 1).unwrap(), payload)
+    }
+
+    #[test]
+    fn failed_write_behind_what_was_written_gives_its_bytes_back_and_poisons_nothing() {
+        let disk = MemoryDisk::new();
+        let store = store(&disk);
+        store.append(&event(b"deferred").durability(Durability::Deferred)).unwrap();
+        store.sync().unwrap();
+        let failed = AtomicBool::new(false);
+        disk.fail(Box::new(move |call| {
+            let fails = matches!(call.op, DiskOp::Write { .. }) && !failed.swap(true, Ordering::Relaxed);
+            fails.then(|| ErrorKind::StorageFull.into())
+        }));
+        assert!(matches!(store.append(&event(b"fails")), Err(AppendError::NotWritten(_))));
+        disk.clear_hooks();
+        let Side::Writer(writer) = &store.side else { panic!("it is a writer") };
+        assert_eq!(lock(&writer.pipeline.state).queued_bytes, 0);
+        store.append(&event(b"goes on")).unwrap();
+    }
+
+    #[test]
+    fn deferred_events_stay_in_the_buffer_while_their_sum_has_room() {
+        let store = store(&MemoryDisk::new());
+        for _ in 0..20 {
+            store.append(&event(&[1; 20_000]).durability(Durability::Deferred)).unwrap();
+        }
+        assert_eq!(store.view.visible() - store.view.written(), 20);
     }
 }

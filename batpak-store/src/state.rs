@@ -202,3 +202,30 @@ impl State {
         Err(AppendError::NotWritten(why.unwrap_or_else(|| Arc::new(io::ErrorKind::Other.into()))))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use batpak_segment::MemoryDisk;
+    use std::sync::Arc;
+
+    use crate::{Config, Coordinate, Encryption, EventId, EventKind, Local, NewEvent, Store, store::Side, sync::lock};
+
+    #[test]
+    fn whoever_is_answered_or_gives_up_waits_no_more() {
+        let config = Config::new(Encryption::sealed(Local::new())).disk(Arc::new(MemoryDisk::new()));
+        let store = Store::create("/store", config).unwrap();
+        let Side::Writer(writer) = &store.side else { panic!("it is a writer") };
+        let waiting = || lock(&writer.pipeline.state).waiting;
+        let event = NewEvent::new(Coordinate::new("a", "s").unwrap(), EventKind::new(1, 1).unwrap(), b"x");
+        let known = event.clone().id(EventId::from_bytes([7; 16]));
+        let ticket = store.submit(&event).unwrap();
+        store.append(&known).unwrap();
+        assert_eq!(waiting(), 1, "the ticket");
+        drop(ticket);
+        assert_eq!(waiting(), 0);
+        store.append(&known).unwrap();
+        store.append_batch(std::slice::from_ref(&known)).unwrap();
+        assert!(store.append_batch(&[known, event]).is_err(), "one is known, the other is not");
+        assert_eq!(waiting(), 0);
+    }
+}

@@ -10,7 +10,6 @@ use batpak_segment::Place;
 
 use crate::{
     defect::{Defect, seeded},
-    durability::WRITE_BACK_BYTES,
     pipeline::{LogFile, Pipeline},
     run::{Run, RunFacts},
     segments::{CompletionRoom, Roll, SegmentLog},
@@ -171,7 +170,7 @@ impl<'a> Turn<'a> {
         pipeline.view.set_visible(state.written.max(state.acknowledged));
         pipeline.beat.next();
         pipeline.progress.notify_all();
-        if state.sync.unsynced >= WRITE_BACK_BYTES && !state.sync.running {
+        if state.is_write_back_due() && !state.sync.running {
             pipeline.behind.notify_all();
         }
         state

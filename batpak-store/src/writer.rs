@@ -13,7 +13,6 @@ use crate::{
     append::SealedUnit,
     commit::{CommitContext, Committed, Condemns, Placed},
     defect::{Defect, seeded},
-    durability::WRITE_BACK_BYTES,
     fence::Fenced,
     fresh_id::fresh_id,
     indexing::Indexer,
@@ -167,7 +166,7 @@ impl Writer {
 
     /// Starts what is due behind the log's end: index files of rolled segments, and the thread that syncs what was written.
     fn look_behind(&self, state: MutexGuard<'_, State>) {
-        let unsynced = state.sync.unsynced;
+        let is_write_back_due = state.is_write_back_due();
         drop(state);
         if seeded(Defect::SyncAfterWrite)
             && let Some(keys) = &self.keys
@@ -175,7 +174,7 @@ impl Writer {
             keys.sync_late();
         }
         self.index_rolled();
-        if unsynced >= WRITE_BACK_BYTES && self.indexer.has_thread() {
+        if is_write_back_due && self.indexer.has_thread() {
             self.start_writing_back();
         }
     }

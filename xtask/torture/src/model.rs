@@ -138,6 +138,10 @@ impl Model {
                     if poisoned && is_acknowledged && operation != Operation::Reopen {
                         return Err(format!("{line}: acknowledged by a poisoned store").into());
                     }
+                    // By what: a readmission that it could not put on record may stand on the disk.
+                    if poisoned && *ended == Ended::Refused {
+                        return Err(format!("{line}: refused by a poisoned store").into());
+                    }
                     // Of several threads one may be acknowledged, and say so after another has met the failure.
                     poisoned |= matches!(ended, Ended::Undecided { .. }) && script.threads == 1;
                     if operation == Operation::Sync && is_acknowledged {

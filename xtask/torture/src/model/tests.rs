@@ -126,3 +126,15 @@ fn poisoned_store_that_acknowledges_is_rejected_and_one_that_fails_is_not() {
     set(&mut lines, last, Ended::Undecided { why: why() });
     assert!(hear(&lines, Failures::Expected).is_ok());
 }
+
+#[test]
+fn poisoned_store_that_refuses_is_rejected() {
+    let mut lines = told();
+    let refused = first(&lines, |_, ended| *ended == Ended::Refused);
+    lines.truncate(refused + 1);
+    assert!(hear(&lines, Failures::Expected).is_ok());
+    set(&mut lines, refused - 1, Ended::Undecided { why: why() });
+    assert!(hear(&lines, Failures::Expected).is_err());
+    set(&mut lines, refused, Ended::Undecided { why: why() });
+    assert!(hear(&lines, Failures::Expected).is_ok());
+}
