@@ -25,8 +25,9 @@ use crate::{
 const GATHER_TIME: Duration = Duration::from_micros(50);
 
 /// When so much is written and not synced, the store's own thread syncs it, so that a roll, which syncs what is left of its segment,
-/// stalls nobody for long.
-pub(crate) const WRITE_BACK_BYTES: usize = 2 * 1024 * 1024;
+/// stalls nobody for long: half of what the segment has room for yet, and at least so much, towards its end.
+const WRITE_BACK_BYTES: usize = 2 * 1024 * 1024;
+const WRITE_BACK_BYTES_MIN: usize = 128 * 1024;
 
 /// How far the log is durable, and who is making it more so.
 #[derive(Debug)]
@@ -65,6 +66,19 @@ impl Syncing {
             self.durable_chain = chain;
         }
     }
+}
+
+impl State {
+    /// Whether the store's own thread syncs what was written.
+    pub(crate) fn is_write_back_due(&self) -> bool {
+        let left = self.tail.segment_bytes.saturating_sub(self.tail.offset);
+        self.sync.unsynced >= write_back_after(left)
+    }
+}
+
+/// How much is written and not synced when the store's own thread syncs it, in a segment with room for so many bytes.
+fn write_back_after(left: u64) -> usize {
+    usize::try_from(left / 2).unwrap_or(usize::MAX).clamp(WRITE_BACK_BYTES_MIN, WRITE_BACK_BYTES)
 }
 
 impl Pipeline {
@@ -177,8 +191,11 @@ impl Pipeline {
     pub(crate) fn write_back_until_closed(&self) {
         let mut state = lock(&self.state);
         while !state.closing && state.poison.is_none() {
-            let due = state.sync.unsynced >= WRITE_BACK_BYTES && !state.sync.running;
-            state = if due { self.lead_sync(state, None) } else { self.behind.wait(state) };
+            state = if state.is_write_back_due() && !state.sync.running {
+                self.lead_sync(state, None)
+            } else {
+                self.behind.wait(state)
+            };
         }
     }
 
@@ -223,5 +240,20 @@ impl Drop for SyncTurn<'_> {
             self.pipeline
                 .poison(&mut state, Arc::new(std::io::Error::other("the thread that synced for others panicked")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_is_left_unsynced_towards_the_end_of_a_segment() {
+        const MIB: u64 = 1 << 20;
+        let lefts = [64 * MIB, 4 * MIB, 4 * MIB - 2, MIB, MIB / 4, MIB / 8, 0];
+        assert_eq!(
+            lefts.map(write_back_after),
+            [2 << 20, 2 << 20, (2 << 20) - 1, 512 << 10, 128 << 10, 128 << 10, 128 << 10]
+        );
     }
 }

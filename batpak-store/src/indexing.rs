@@ -11,6 +11,7 @@
 //! opened without makes it again.
 
 use std::{
+    ffi::OsString,
     io::{self, ErrorKind},
     sync::Arc,
 };
@@ -20,7 +21,7 @@ use batpak_segment::{Access, ScanError, ScanItem, Scanner, segment_path};
 use crate::{
     ReadError,
     index::{Address, FILES_MAX, MappedPart, MemoryPart, Part, Room, Source, Span},
-    sync::{AtomicBool, JoinHandle, Mutex, Ordering, lock, read, try_spawn, write},
+    sync::{AtomicBool, JoinHandle, Mutex, MutexGuard, Ordering, lock, read, try_lock, try_spawn, write},
     view::View,
 };
 
@@ -70,7 +71,8 @@ impl Indexer {
     /// Has files made of the segments that were rolled since; `written` is one past the last position that is with the operating
     /// system.
     pub(crate) fn look(&self, view: &Arc<View>, written: u64) {
-        if !view.has_work(written) && !view.is_piece_due() || self.running.swap(true, Ordering::AcqRel) {
+        let is_due = view.has_work(written) || view.is_piece_due() || view.has_unfinished();
+        if !is_due || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let running = Arc::clone(&self.running);
@@ -104,11 +106,15 @@ impl Indexer {
     /// Makes what files are left to be made of a log that was closed.
     pub(crate) fn finish(&self, view: &View) {
         drop(lock(&self.worker).take().map(JoinHandle::join));
+        view.remove_unfinished();
         view.file_ended(u64::MAX);
         view.merge_files(u64::MAX);
         view.file_active();
     }
 }
+
+/// Held by who writes, merges or removes files.
+type Turn<'t> = MutexGuard<'t, Vec<OsString>>;
 
 impl View {
     /// Whether a rolled segment has no file, or there are files to be merged. A part is a rolled segment's once an event behind it is written.
@@ -125,56 +131,72 @@ impl View {
         has_work
     }
 
-    /// Gives each rolled segment its file. What cannot be written now is written after the next roll, at the close, or by the next open.
+    /// Gives each rolled segment its file.
     fn file_ended(&self, written: u64) {
+        while self.file_rolled(&lock(&self.source.writing), written) {}
+    }
+
+    /// Gives the first rolled segment without a file its file. What cannot be written now is written after the next roll, at the close, or by
+    /// the next open.
+    fn file_rolled(&self, _: &Turn<'_>, written: u64) -> bool {
         // Before the look: a segment that is begun meanwhile sets it again, or is seen below.
         self.unfiled.store(false, Ordering::Release);
-        loop {
-            let (unfiled, later) = {
-                let index = read(&self.index);
-                (index.unfiled(written), index.unfiled(u64::MAX).is_some())
-            };
-            let Some(unfiled) = unfiled else {
-                if later {
-                    self.unfiled.store(true, Ordering::Release);
-                }
-                return;
-            };
-            let parts: Vec<&MemoryPart> = unfiled.iter().filter_map(|part| part.memory()).collect();
-            let _turn = lock(&self.source.writing);
-            let Ok(filed) = self.source.write(&parts) else { return };
-            write(&self.index).ended.replace(&[Part::file(filed)]);
-            self.remove_pieces(&parts, 1);
-        }
+        let (unfiled, later) = {
+            let index = read(&self.index);
+            (index.unfiled(written), index.unfiled(u64::MAX).is_some())
+        };
+        let Some(unfiled) = unfiled else {
+            if later {
+                self.unfiled.store(true, Ordering::Release);
+            }
+            return false;
+        };
+        let parts: Vec<&MemoryPart> = unfiled.iter().filter_map(|part| part.memory()).collect();
+        let Ok(filed) = self.source.write(&parts) else { return false };
+        write(&self.index).ended.replace(&[Part::file(filed)]);
+        self.remove_pieces(&parts, 1);
+        true
+    }
+
+    /// Whether an earlier process began files and did not end them; nobody removes them while another has the turn.
+    fn has_unfinished(&self) -> bool {
+        try_lock(&self.source.writing).is_some_and(|unfinished| !unfinished.is_empty())
+    }
+
+    fn remove_unfinished(&self) {
+        lock(&self.source.writing).drain(..).for_each(|name| self.source.remove(&name));
     }
 
     /// Makes the files that are due.
     fn file_all(&self, written: u64) {
+        self.remove_unfinished();
         self.file_pieces();
         self.file_ended(written);
         self.merge_files(written);
     }
 
-    /// Gives each piece of the active segment its file that has become durable. What cannot be written now is written with the next piece.
+    /// Gives each piece of the active segment its file that has become durable.
     fn file_pieces(&self) {
-        loop {
-            let piece = {
-                let index = read(&self.index);
-                let filed = self.pieces_filed.load(Ordering::Acquire);
-                let next = index.pieces().iter().find(|part| part.next() > filed).cloned();
-                // With the lock: a piece that ends meanwhile sets it after this.
-                self.piece_end.store(next.as_ref().map_or(u64::MAX, |part| part.next()), Ordering::Release);
-                next.filter(|part| part.next() <= self.durable())
-            };
-            let Some(piece) = piece else { return };
-            let Some(part) = piece.memory() else { return };
-            let _turn = lock(&self.source.writing);
-            if self.source.write(&[part]).is_err() {
-                self.piece_end.store(u64::MAX, Ordering::Release);
-                return;
-            }
-            self.pieces_filed.store(part.next(), Ordering::Release);
+        while self.file_piece(&lock(&self.source.writing)) {}
+    }
+
+    /// Gives the first piece without a file its file, once it is durable. What cannot be written now is written with the next piece.
+    fn file_piece(&self, _: &Turn<'_>) -> bool {
+        let piece = {
+            let index = read(&self.index);
+            let filed = self.pieces_filed.load(Ordering::Acquire);
+            let next = index.pieces().iter().find(|part| part.next() > filed).cloned();
+            // With the lock: a piece that ends meanwhile sets it after this.
+            self.piece_end.store(next.as_ref().map_or(u64::MAX, |part| part.next()), Ordering::Release);
+            next.filter(|part| part.next() <= self.durable())
+        };
+        let Some(part) = piece.as_ref().and_then(|piece| piece.memory()) else { return false };
+        if self.source.write(&[part]).is_err() {
+            self.piece_end.store(u64::MAX, Ordering::Release);
+            return false;
         }
+        self.pieces_filed.store(part.next(), Ordering::Release);
+        true
     }
 
     /// Removes the files of pieces but for so many first ones, whose place another file has taken. The caller has the turn.
@@ -187,13 +209,15 @@ impl View {
         }
     }
 
-    /// Merges files until few are left. What cannot be merged now is merged after the next roll.
+    /// Merges files until few are left; pieces and rolled segments get theirs meanwhile. What cannot be merged now is merged after the next
+    /// roll.
     fn merge_files(&self, written: u64) {
         loop {
             let turn = lock(&self.source.writing);
             let Some(group) = read(&self.index).mergeable(written) else { return };
             let files: Vec<&MappedPart> = group.iter().filter_map(|part| part.mapped()).collect();
-            match self.source.merge(&files) {
+            let mut between = || self.file_between(&turn);
+            match self.source.merge(&files, &mut between) {
                 Ok(merged) => {
                     write(&self.index).ended.replace(&[Part::file(merged)]);
                     let covered = files.iter().skip(1).map(|file| (file.head().segment, file.head().first));
@@ -205,6 +229,16 @@ impl View {
                     return;
                 }
             }
+        }
+    }
+
+    /// Makes the files that became due while a merge goes on, so that what the next open reads does not grow with what is merged.
+    fn file_between(&self, turn: &Turn<'_>) {
+        if self.is_piece_due() {
+            while self.file_piece(turn) {}
+        }
+        if self.unfiled.load(Ordering::Acquire) {
+            while self.file_rolled(turn, self.written()) {}
         }
     }
 
@@ -225,7 +259,7 @@ impl View {
         let before = index.ended.parts().iter().filter_map(|part| part.mapped());
         let mut files: Vec<&MappedPart> = before.filter(|file| file.head().segment == segment).collect();
         files.push(&filed);
-        if files.len() > FILES_MAX && self.source.merge(&files).is_ok() {
+        if files.len() > FILES_MAX && self.source.merge(&files, &mut || ()).is_ok() {
             self.source.remove_covered(files.iter().skip(1).map(|file| (segment, file.head().first)));
         }
     }
@@ -291,24 +325,93 @@ impl Source {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "helpers of tests panic where a test would")]
 mod tests {
     use std::{path::Path, sync::Arc, time::Duration};
 
     use batpak_segment::{Disk, MemoryDisk};
 
-    use crate::{Config, Coordinate, Durability, Encryption, EventKind, Indexing, Local, NewEvent, Store, store::Side};
+    use crate::{
+        Config, Coordinate, Durability, Encryption, EventKind, Indexing, Local, NewEvent, Store,
+        index::Part,
+        store::Side,
+        sync::{Ordering, lock, read, write},
+    };
 
-    #[test]
-    fn segment_whose_events_may_be_taken_back_gets_no_index_file() {
-        let disk = MemoryDisk::new();
+    fn store(disk: &MemoryDisk) -> Store {
         let config = Config::new(Encryption::sealed(Local::new()))
             .disk(Arc::new(disk.clone()))
             .segment_bytes(4096)
             .deferred_buffer(1 << 20, Duration::from_secs(3600))
             .indexing(Indexing::Inline);
-        let store = Store::create("/store", config).unwrap();
-        let coordinate = Coordinate::new("a", "s").unwrap();
-        let event = NewEvent::new(coordinate, EventKind::new(1, 1).unwrap(), &[1; 500]);
+        Store::create("/store", config).unwrap()
+    }
+
+    fn event() -> NewEvent<'static> {
+        NewEvent::new(Coordinate::new("a", "s").unwrap(), EventKind::new(1, 1).unwrap(), &[1; 500])
+    }
+
+    #[test]
+    fn what_becomes_due_while_files_are_merged_gets_its_file_between_pieces_of_the_merge() {
+        let disk = MemoryDisk::new();
+        let store = store(&disk);
+        let Side::Writer(writer) = &store.side else { panic!("it is a writer") };
+        let files = || disk.list(Path::new("/store/index")).map_or(0, |files| files.len()) as u64;
+        // As while a merge goes on: whoever has work for the indexer leaves it there.
+        writer.indexer.running.store(true, Ordering::Release);
+        for _ in 0..20 {
+            store.append(&event().durability(Durability::Synced)).unwrap();
+        }
+        assert_eq!(files(), 0);
+        let view = &store.view;
+        let turn = lock(&view.source.writing);
+        view.file_between(&turn);
+        let pieces = files() + 1 - store.stats().segments;
+        assert!(pieces > 0 && store.stats().segments > 2, "each rolled segment, and the pieces of the last one");
+        assert!(!view.is_piece_due() && !view.unfiled.load(Ordering::Acquire));
+        let ended = read(&view.index).ended.clone();
+        let filed: Vec<_> = ended.parts().iter().filter_map(|part| part.mapped()).collect();
+        let mut calls = 0;
+        view.source.merge(&filed, &mut || calls += 1).unwrap();
+        assert_eq!(calls as u64, store.stats().segments - 1, "after each file was checked");
+    }
+
+    #[test]
+    fn append_that_goes_into_the_next_segment_makes_the_file_of_the_one_before() {
+        let disk = MemoryDisk::new();
+        let store = store(&disk);
+        while store.stats().segments < 4 {
+            store.append(&event().durability(Durability::Buffered)).unwrap();
+            let files = disk.list(Path::new("/store/index")).map_or(0, |files| files.len());
+            assert_eq!(files as u64, store.stats().segments - 1);
+        }
+    }
+
+    #[test]
+    fn small_files_are_merged_before_large_ones() {
+        let store = store(&MemoryDisk::new());
+        let (Side::Writer(writer), view) = (&store.side, &store.view) else { panic!("it is a writer") };
+        writer.indexer.running.store(true, Ordering::Release);
+        while store.stats().segments < 22 {
+            store.append(&event().durability(Durability::Buffered)).unwrap();
+        }
+        view.file_ended(u64::MAX);
+        let mut merged = Vec::new();
+        loop {
+            let Some(group) = read(&view.index).mergeable(u64::MAX) else { break };
+            let files: Vec<_> = group.iter().filter_map(|part| part.mapped()).collect();
+            let file = view.source.merge(&files, &mut || ()).unwrap();
+            merged.push(file.segments());
+            write(&view.index).ended.replace(&[Part::file(file)]);
+        }
+        assert_eq!(merged, [4, 4, 4, 4, 4, 16]);
+    }
+
+    #[test]
+    fn segment_whose_events_may_be_taken_back_gets_no_index_file() {
+        let disk = MemoryDisk::new();
+        let store = store(&disk);
+        let event = event();
         for _ in 0..20 {
             store.append(&event.clone().durability(Durability::Deferred)).unwrap();
         }

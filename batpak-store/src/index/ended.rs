@@ -147,6 +147,7 @@ impl Ended {
 
     /// Files that are to be merged: those of one segment, or as many of one level as make one of the next, before the active segment and if
     /// an event behind them is written. The active one may have a file that says how it ended: where the next segment was lost in a crash.
+    /// The smallest first: a process that ends before a large merge does has done the small ones.
     pub(super) fn mergeable(&self, active: u64, written: u64) -> Option<Vec<Arc<Part>>> {
         let files: Vec<Option<&MappedPart>> = self.parts.iter().map(|part| part.mapped()).collect();
         let pieces = |from: usize| {
@@ -168,7 +169,10 @@ impl Ended {
                 group.iter().all(|file| file.is_some_and(|file| file.is_whole() && self::level(file) == Some(level)));
             (has_ended && same && may_merge(group)).then_some(FAN_OUT)
         };
-        let found = (0..files.len()).find_map(|from| Some((from, pieces(from).or_else(|| group(from))?)));
+        let all = || 0..files.len();
+        let of_level = |from: usize| Some((files[from].and_then(level), from, group(from)?));
+        let least = || all().filter_map(of_level).min().map(|(_, from, count)| (from, count));
+        let found = all().find_map(|from| Some((from, pieces(from)?))).or_else(least);
         found.map(|(from, count)| self.parts[from..from + count].to_vec())
     }
 

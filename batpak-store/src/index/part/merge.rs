@@ -16,15 +16,22 @@ use super::{
 use crate::ReadError;
 
 impl Source {
-    /// Puts one file in the place of several that follow one another; those behind the first are left over then. The caller has the turn.
-    pub(crate) fn merge(self: &Arc<Self>, parts: &[&MappedPart]) -> Result<MappedPart, ReadError> {
+    /// Puts one file in the place of several that follow one another; those behind the first are left over then. The caller has the turn,
+    /// and is called `between` pieces of the work: the largest merges take seconds.
+    pub(crate) fn merge(
+        self: &Arc<Self>,
+        parts: &[&MappedPart],
+        between: &mut dyn FnMut(),
+    ) -> Result<MappedPart, ReadError> {
         for part in parts {
             part.check()?;
+            between();
         }
         let merged = Merge::of(parts).ok_or(ErrorKind::InvalidInput);
         let refused = |source| ReadError::Disk { path: self.dir.clone(), source };
         let merged = merged.map_err(|why| refused(why.into()))?;
-        let mut sink = Sink::create(self, merged.head.segment, merged.head.first).map_err(refused)?;
+        let (segment, first) = (merged.head.segment, merged.head.first);
+        let mut sink = Sink::create(self, segment, first, between).map_err(refused)?;
         merged.put(&mut sink)?;
         sink.finish().map_err(refused)
     }
@@ -69,7 +76,7 @@ impl<'a> Merge<'a> {
         u32::try_from(head.count).ok().map(|_| Self { head, spans, parts })
     }
 
-    fn put(&self, sink: &mut Sink) -> Result<(), ReadError> {
+    fn put(&self, sink: &mut Sink<'_>) -> Result<(), ReadError> {
         sink.section(Section::Head);
         sink.put(&self.head.encode());
         sink.section(Section::Offsets);

@@ -15,6 +15,7 @@ use batpak_format::{SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
 use batpak_segment::{KnownSegment, Unopened};
 
 use super::{MappedPart, Source, Span};
+use crate::sync::lock;
 
 /// A reader lists the directory so often when files go that it wants: a writer merges them.
 const LISTINGS: u32 = 8;
@@ -106,14 +107,14 @@ impl Shelf {
         self.taken.retain(|taken| *taken < (segment, first));
     }
 
-    /// Removes the files that were not taken.
-    pub(crate) fn clear(&self) {
+    /// Removes the files that were not taken, and leaves the unfinished ones to who writes files.
+    pub(crate) fn clear(&mut self) {
         for (segment, first) in self.found.difference(&self.taken) {
             if let Some(name) = self.source.path(*segment, *first).file_name() {
                 self.source.remove(name);
             }
         }
-        self.others.iter().for_each(|name| self.source.remove(name));
+        *lock(&self.source.writing) = std::mem::take(&mut self.others);
     }
 }
 

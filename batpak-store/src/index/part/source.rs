@@ -1,7 +1,7 @@
 //! Where index files lie, and the segments that they lead to.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
@@ -33,8 +33,9 @@ pub(crate) struct Source {
     /// Whether this process may write and remove index files.
     pub(crate) writable: bool,
     /// The turn to write: one file is written and put in its place at a time, so that nobody takes away what another is writing. It is
-    /// taken before the lock around the index, never with it.
-    pub(crate) writing: Mutex<()>,
+    /// taken before the lock around the index, never with it. With it, the names of files that an earlier process began and did not end:
+    /// removing a large one takes some ms, which no open has to wait for.
+    pub(crate) writing: Mutex<Vec<OsString>>,
     /// Which events share a key; none when no two do.
     pub(crate) shared: Option<Granularity>,
 }
@@ -53,7 +54,7 @@ impl Source {
             segments: store_dir.join(batpak_segment::SEGMENTS_DIR),
             store,
             writable,
-            writing: Mutex::new(()),
+            writing: Mutex::new(Vec::new()),
             shared: granularity.filter(|granularity| *granularity != Granularity::Event),
         }
     }

@@ -25,7 +25,8 @@ const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// So many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 256 << 10;
-/// A large file is synced in pieces, so that a synced append beside it waits for one of them and not for the file.
+/// A large file is synced in pieces, so that a synced append beside it, and whoever is called between them, waits for one of them and not for
+/// the file.
 const SYNC_BYTES: u64 = 4 << 20;
 
 impl Source {
@@ -105,8 +106,7 @@ impl Source {
 }
 
 /// An index file that is written section by section.
-#[derive(Debug)]
-pub(super) struct Sink {
+pub(super) struct Sink<'b> {
     source: Arc<Source>,
     /// The segment and the first position.
     place: (u64, u64),
@@ -118,12 +118,19 @@ pub(super) struct Sink {
     checked: usize,
     at: u64,
     synced: u64,
+    /// Called after each piece of a large file.
+    between: &'b mut dyn FnMut(),
     /// The first write that failed; nothing is written after it.
     failed: Option<io::Error>,
 }
 
-impl Sink {
-    pub(super) fn create(source: &Arc<Source>, segment: u64, first: u64) -> io::Result<Self> {
+impl<'b> Sink<'b> {
+    pub(super) fn create(
+        source: &Arc<Source>,
+        segment: u64,
+        first: u64,
+        between: &'b mut dyn FnMut(),
+    ) -> io::Result<Self> {
         let (unfinished, file) = source.begin(segment, first)?;
         Ok(Self {
             source: Arc::clone(source),
@@ -135,6 +142,7 @@ impl Sink {
             checked: 0,
             at: 0,
             synced: 0,
+            between,
             failed: None,
         })
     }
@@ -176,6 +184,7 @@ impl Sink {
         if self.failed.is_none() && self.at >= self.synced + SYNC_BYTES {
             self.failed = self.file.sync_data().err();
             self.synced = self.at;
+            (self.between)();
         }
         self.buffer.clear();
     }
@@ -201,5 +210,26 @@ fn create(disk: &dyn Disk, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
             disk.create_new(path, FILE_MODE)
         }
         created => created,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use batpak_segment::MemoryDisk;
+
+    use super::*;
+    use crate::{Config, Encryption, Store};
+
+    #[test]
+    fn maker_of_a_large_file_is_called_after_each_piece_of_it() {
+        let config = Config::new(Encryption::none()).disk(Arc::new(MemoryDisk::new()));
+        let store = Store::create("/store", config).unwrap();
+        let mut calls = 0;
+        let mut between = || calls += 1;
+        let mut sink = Sink::create(&store.view.source, 9, 9, &mut between).unwrap();
+        sink.section(Section::Head);
+        sink.put(&vec![0; 9 << 20]);
+        drop(sink);
+        assert_eq!(calls, 2, "of 4 MiB");
     }
 }
