@@ -1,7 +1,7 @@
 //! A batch is all or nothing.
 
 use batpak_format::BatchPart;
-use batpak_segment::{RecoveryError, RecoveryMode, TornReason};
+use batpak_segment::{Access, RecoveryError, RecoveryMode, TornReason, recover, segment_path};
 
 use crate::log::{Log, open, open_twice, shown, torn, try_open};
 use crate::place::{Place, on_both_disks};
@@ -12,6 +12,7 @@ on_both_disks!(
     torn_batch_that_begins_below_the_mark_is_torn,
     batch_cut_by_another_event_is_torn,
     parts_that_make_no_batch_are_torn,
+    batch_that_changes_while_it_is_shown_is_corrupt,
 );
 
 fn torn_batch_is_cut_whole(place: &Place) {
@@ -96,4 +97,30 @@ fn parts_that_make_no_batch_are_torn(place: &Place) {
         let bytes = log.written[0].len + log.written[1].len;
         assert_eq!(torn(&recovered), Some((1, log.written[0].offset, bytes, TornReason::Batch)), "{parts:?}");
     }
+}
+
+fn batch_that_changes_while_it_is_shown_is_corrupt(place: &Place) {
+    // Longer than what a scanner keeps: its frames are read a second time.
+    let payload = vec![4; 300 << 10];
+    let written = |place: &Place, position| {
+        let mut log = Log::create(place, 1 << 30, false);
+        log.position = position;
+        log.append_batch(&[&payload, &payload]);
+        log.written
+    };
+    let (second, elsewhere) = (written(place, 0)[1], Place::memory());
+    assert_eq!(written(&elsewhere, 5)[1].offset, second.offset);
+    let other = &elsewhere.read(1)[usize::try_from(second.offset).unwrap()..];
+    let file = place.disk.open(&segment_path(&place.dir, 1), Access::ReadWrite).unwrap();
+    let mut shown = Vec::new();
+    let answer = recover::<()>(place.disk.as_ref(), &place.dir, None, RecoveryMode::Repair, &mut |frame| {
+        file.write_all_at(other, second.offset).unwrap();
+        shown.push(frame.frame.header().position());
+        Ok(())
+    });
+    assert!(
+        matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset, position: 1 }) if offset == second.offset),
+        "{answer:?}"
+    );
+    assert_eq!(shown, [0]);
 }

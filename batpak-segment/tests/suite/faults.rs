@@ -23,6 +23,8 @@ struct Faults {
     late: Option<Late>,
     /// A segment that is listed, and removed before it is opened.
     removed: Option<u64>,
+    /// So many listings leave the first segment out.
+    gaps: usize,
     calls: usize,
 }
 
@@ -81,7 +83,12 @@ impl Disk for FaultyDisk {
     }
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntryName>> {
         let mut names = self.disk.list(dir)?;
-        let removed = self.faults.lock().unwrap().removed.map(segment_file_name);
+        let mut faults = self.faults.lock().unwrap();
+        if faults.gaps > 0 {
+            faults.gaps -= 1;
+            names.retain(|entry| entry.name != segment_file_name(1).as_str());
+        }
+        let removed = faults.removed.map(segment_file_name);
         names.extend(removed.map(|name| DirEntryName { name: name.into(), is_dir: false }));
         Ok(names)
     }
@@ -279,4 +286,20 @@ fn segment_that_is_gone_when_opened_ends_the_log_for_a_reader_only() {
         matches!(&answer, Err(RecoveryError::Io { source, .. }) if source.kind() == ErrorKind::NotFound),
         "{answer:?}"
     );
+}
+
+#[test]
+fn directory_that_is_read_while_it_changes_is_listed_again_for_a_reader_only() {
+    let (place, faults) = FaultyDisk::place(Faults::default());
+    let log = two_segments(&place);
+    let with_gaps = |gaps, mode| {
+        faults.lock().unwrap().gaps = gaps;
+        let (answer, frames) = try_open(&place, mode);
+        let left = faults.lock().unwrap().gaps;
+        (answer.map(drop).map_err(|error| format!("{error:?}")), frames, left)
+    };
+    let gap = Err("SegmentGap { expected: 1, found: 2 }".to_owned());
+    assert_eq!(with_gaps(7, RecoveryMode::ReadOnly), (Ok(()), shown(&log.written), 0));
+    assert_eq!(with_gaps(9, RecoveryMode::ReadOnly), (gap.clone(), vec![], 1));
+    assert_eq!(with_gaps(2, RecoveryMode::Repair), (gap, vec![], 1));
 }

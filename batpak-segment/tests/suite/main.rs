@@ -7,6 +7,7 @@
     reason = "helpers of tests panic where a test would"
 )]
 
+mod known;
 mod log;
 #[path = "../../../batpak-format/tests/meter.rs"]
 mod meter;

@@ -34,6 +34,12 @@ on_both_disks!(
     segment_that_does_not_continue_the_log_is_dropped_or_corrupt,
     mark_beyond_its_own_frame_says_no_more_than_the_frame,
     frame_with_another_position_is_torn,
+    empty_segment_with_a_damaged_header_is_removed_whatever_its_footer,
+    mark_in_a_shorter_segment_makes_a_hole_corrupt,
+    reader_is_refused_a_segment_that_begins_elsewhere_and_is_durable,
+    footer_behind_a_gap_is_corrupt,
+    segment_with_another_chain_behind_an_unfinished_one_is_removed_alone,
+    end_is_a_clean_close_only_where_the_log_was_closed,
 );
 
 fn empty_directory_has_no_segments(place: &Place) {
@@ -402,4 +408,83 @@ fn frame_with_another_position_is_torn(place: &Place) {
     let five = log.written[1];
     assert_eq!(frames, shown(&log.written[..1]));
     assert_eq!(torn(&recovered), Some((1, five.offset, five.len, TornReason::Position { found: 5 })));
+}
+
+fn empty_segment_with_a_damaged_header_is_removed_whatever_its_footer(place: &Place) {
+    let mut log = two_segments(place);
+    log.finish(SegmentEnd::Rolled);
+    log.create_next(3);
+    log.finish(SegmentEnd::Closed);
+    let mut bytes = place.read(3);
+    bytes[60] ^= 1;
+    place.put(3, &bytes);
+    // Its footer states what is before it to be durable, and nothing that would go with it.
+    let (recovered, frames) = open_twice(place);
+    assert_eq!(frames, shown(&log.written));
+    assert_eq!(torn(&recovered), Some((3, 0, bytes.len() as u64, TornReason::Creation)));
+}
+
+fn mark_in_a_shorter_segment_makes_a_hole_corrupt(place: &Place) {
+    let mut log = Log::create(place, 1 << 20, false);
+    log.append(&[1; 1_000]);
+    log.append(b"lost");
+    let lost = log.written[1];
+    log.sync();
+    log.create_next(2);
+    log.append(b"after the sync");
+    assert!(log.writer.end() < lost.offset);
+    place.zero(1, lost.offset, lost.end());
+    let (answer, _) = try_open(place, RecoveryMode::Repair);
+    assert!(
+        matches!(answer, Err(RecoveryError::Corrupt { segment: 1, offset, position: 1 }) if offset == lost.offset),
+        "{answer:?}"
+    );
+}
+
+fn reader_is_refused_a_segment_that_begins_elsewhere_and_is_durable(place: &Place) {
+    let mut log = two_segments(place);
+    log.finish(SegmentEnd::Rolled);
+    let (first, chain) = (log.position, log.chain);
+    log.create_next(3);
+    log.append(b"durable");
+    log.finish(SegmentEnd::Closed);
+    let mut bytes = place.read(3);
+    bytes[..128].copy_from_slice(&header(3, first + 1, chain).encode());
+    place.put(3, &bytes);
+    let (answer, frames) = try_open(place, RecoveryMode::ReadOnly);
+    assert!(
+        matches!(answer, Err(RecoveryError::Corrupt { segment: 3, offset: 0, position }) if position == first),
+        "{answer:?}"
+    );
+    assert_eq!(frames, shown(&log.written[..usize::try_from(first).unwrap()]));
+}
+
+fn footer_behind_a_gap_is_corrupt(place: &Place) {
+    let log = two_segments(place);
+    let end = log.writer.end();
+    let mut summary = log.summary(SegmentEnd::Closed);
+    summary.log_len += 8;
+    place.put(2, &[place.read(2), vec![0; 8], footer_bytes(&summary)].concat());
+    let (answer, _) = try_open(place, RecoveryMode::Repair);
+    assert!(matches!(answer, Err(RecoveryError::Corrupt { segment: 2, offset, .. }) if offset == end), "{answer:?}");
+}
+
+fn segment_with_another_chain_behind_an_unfinished_one_is_removed_alone(place: &Place) {
+    let log = two_segments(place);
+    place.put(3, &header(3, log.position, ChainHash::from_bytes([9; 32])).encode());
+    let (recovered, frames) = open_twice(place);
+    assert_eq!(frames, shown(&log.written));
+    assert_eq!(torn(&recovered), Some((3, 0, 128, TornReason::Creation)));
+}
+
+fn end_is_a_clean_close_only_where_the_log_was_closed(place: &Place) {
+    let mut log = two_segments(place);
+    log.finish(SegmentEnd::Rolled);
+    let (recovered, frames) = open_twice(place);
+    assert_eq!((recovered.clean_close, recovered.torn, frames), (None, None, shown(&log.written)));
+    log.finish(SegmentEnd::Closed);
+    assert!(open(place).0.clean_close.is_some());
+    place.put(3, &header(3, log.position + 1, log.chain).encode());
+    let (recovered, _) = open(place);
+    assert_eq!((recovered.clean_close, torn(&recovered)), (None, Some((3, 0, 128, TornReason::Creation))));
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use batpak_format::{ChainHash, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
+use batpak_format::{ChainHash, SEGMENT_HEADER_LEN, SegmentEnd, SegmentHeader, SegmentSummary};
 use batpak_segment::{
     Access, Known, KnownSegment, LogVisitor, Recovered, RecoveredFrame, RecoveryMode, Unopened, read_footer,
     recover_from, segment_path,
@@ -14,12 +14,16 @@ use crate::place::{Place, on_both_disks};
 on_both_disks!(
     known_segments_are_not_read_and_the_log_is_the_same,
     known_segments_that_do_not_lead_to_the_log_are_read,
+    known_segments_that_are_not_taken_are_read,
+    known_segments_that_are_offered_beyond_the_limit_are_read,
 );
 
 /// Offers what it knows, and notes what it is shown.
 #[derive(Default)]
 struct Knowing {
     known: Vec<KnownSegment>,
+    /// Offers those that must be opened too.
+    beyond: bool,
     offered: usize,
     shown: Vec<(u64, u64)>,
 }
@@ -28,8 +32,10 @@ impl LogVisitor for Knowing {
     type Error = Infallible;
 
     fn offer(&mut self, unopened: Unopened) -> Vec<KnownSegment> {
+        assert!(unopened.segment < unopened.limit, "asked where every segment must be opened");
         let known = self.known.iter().skip_while(|known| known.header.number != unopened.segment);
-        let offered: Vec<_> = known.take_while(|known| known.header.number < unopened.limit).copied().collect();
+        let offered: Vec<_> =
+            known.take_while(|known| self.beyond || known.header.number < unopened.limit).copied().collect();
         self.offered = offered.len();
         offered
     }
@@ -50,20 +56,26 @@ impl LogVisitor for Knowing {
 
 /// A log of six segments, and what the first five say of themselves.
 fn six_segments(place: &Place) -> Vec<KnownSegment> {
+    write_six(place);
+    (1..6).map(|number| known(place, number)).collect()
+}
+
+fn write_six(place: &Place) -> Log {
     let mut log = Log::create(place, 1_600, false);
     while log.tail.segment < 6 {
         log.append(&[7; 500]);
     }
     log.sync();
-    let known = |number| {
-        let file = place.disk.open(&segment_path(&place.dir, number), Access::Read).unwrap();
-        let mut header = [0; SEGMENT_HEADER_LEN];
-        file.read_exact_at(&mut header, 0).unwrap();
-        let footer = read_footer(file.as_ref()).unwrap().unwrap();
-        let header = SegmentHeader::decode(&header).unwrap();
-        KnownSegment { header, footer: footer.summary, footer_end: footer.end }
-    };
-    (1..6).map(known).collect()
+    log
+}
+
+fn known(place: &Place, number: u64) -> KnownSegment {
+    let file = place.disk.open(&segment_path(&place.dir, number), Access::Read).unwrap();
+    let mut header = [0; SEGMENT_HEADER_LEN];
+    file.read_exact_at(&mut header, 0).unwrap();
+    let footer = read_footer(file.as_ref()).unwrap().unwrap();
+    let header = SegmentHeader::decode(&header).unwrap();
+    KnownSegment { header, footer: footer.summary, footer_end: footer.end }
 }
 
 fn recover(place: &Place, known: &[KnownSegment]) -> (Recovered, Vec<(u64, u64)>) {
@@ -111,4 +123,43 @@ fn known_segments_that_do_not_lead_to_the_log_are_read(place: &Place) {
     let mut spoiled = known;
     spoiled[4].footer.epoch_max += 1;
     assert!(recover(place, &spoiled).1.iter().any(|(segment, _)| *segment == 5));
+}
+
+/// Offers what it knows, and takes nothing of it.
+struct Offering(Knowing);
+
+impl LogVisitor for Offering {
+    type Error = Infallible;
+
+    fn offer(&mut self, unopened: Unopened) -> Vec<KnownSegment> {
+        self.0.offer(unopened)
+    }
+
+    fn known(&mut self, _: &SegmentHeader, _: Option<&SegmentSummary>) -> Result<Option<Known>, Infallible> {
+        Ok(None)
+    }
+
+    fn frame(&mut self, frame: RecoveredFrame<'_>) -> Result<(), Infallible> {
+        self.0.frame(frame)
+    }
+}
+
+fn known_segments_that_are_not_taken_are_read(place: &Place) {
+    let known = six_segments(place);
+    let all: Vec<_> = open(place).1.iter().map(|frame| (frame.0, frame.3)).collect();
+    let mut visitor = Offering(Knowing { known, ..Knowing::default() });
+    let mode = RecoveryMode::Repair;
+    recover_from(place.disk.as_ref(), &place.dir, Some(store()), mode, &mut visitor).unwrap();
+    assert!(visitor.0.offered > 0);
+    assert_eq!(visitor.0.shown, all);
+}
+
+fn known_segments_that_are_offered_beyond_the_limit_are_read(place: &Place) {
+    write_six(place).finish(SegmentEnd::Rolled);
+    let known: Vec<_> = (1..=6).map(|number| known(place, number)).collect();
+    let all: Vec<_> = open(place).1.iter().map(|frame| (frame.0, frame.3)).collect();
+    let mut visitor = Knowing { known, beyond: true, ..Knowing::default() };
+    let mode = RecoveryMode::Repair;
+    recover_from(place.disk.as_ref(), &place.dir, Some(store()), mode, &mut visitor).unwrap();
+    assert_eq!(visitor.shown, all);
 }

@@ -207,6 +207,25 @@ fn repair_zeros_what_the_page_cache_shows_as_zeros() {
 }
 
 #[test]
+fn repair_writes_the_footer_of_the_segment_before_again() {
+    let (place, _disk, calls) = noted();
+    let log = two_segments(&place);
+    let (recovered, _) = open(&place);
+    calls.lock().unwrap().clear();
+    make_durable(place.disk.as_ref(), &place.dir, &recovered).unwrap();
+    let (before, from) = (&recovered.segments[0], recovered.unsynced_from.1);
+    let expected = [
+        format!("Write {}+{}", before.log_len, before.end - before.log_len),
+        "SyncAll".to_owned(),
+        format!("Write {from}+{}", log.writer.end() - from),
+        "Write 0+128".to_owned(),
+        "SyncAll".to_owned(),
+        "SyncDir".to_owned(),
+    ];
+    assert_eq!(*calls.lock().unwrap(), expected);
+}
+
+#[test]
 fn failed_create_leaves_no_file_and_can_be_tried_again() {
     for failing in [DiskOp::SyncAll, DiskOp::SyncDir] {
         let (place, disk, _calls) = noted();

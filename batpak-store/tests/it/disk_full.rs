@@ -9,7 +9,7 @@ use std::{
 };
 
 use batpak_store::{
-    AppendError, Durability, Granularity, Store,
+    AppendError, Durability, Granularity, Selector, ShredError, Store,
     segment::{DiskCall, DiskOp},
 };
 
@@ -197,6 +197,25 @@ fn failed_sync_poisons_for_all_who_wait_and_is_never_tried_again() {
     assert_eq!(payloads(&store), [b"acknowledged".to_vec()]);
     append(&store, "a", b"on it goes");
     sound(&store);
+}
+
+#[test]
+fn poisoned_store_refuses_nothing_by_a_readmission_that_may_stand() {
+    let place = Place::memory();
+    let store = place.create();
+    append(&store, "a", b"1");
+    let scope = Selector::Entity("a".into());
+    store.shred(std::slice::from_ref(&scope), 0, "").unwrap();
+    let refused = |store: &Store| store.append(&event("a", b"2")).unwrap_err();
+    assert!(matches!(refused(&store), AppendError::ScopeShredded));
+    fail(&place, |call| in_log(call) && matches!(call.op, DiskOp::SyncData), 0, 1, ErrorKind::Other);
+    let readmitted = store.readmit(&scope).unwrap_err();
+    assert!(matches!(readmitted, ShredError::Append(AppendError::Poisoned(_))), "{readmitted:?}");
+    let why = refused(&store);
+    assert!(matches!(why, AppendError::Poisoned(_)), "{why:?}");
+    clear(&place);
+    drop(store);
+    append(&place.open(), "a", b"2");
 }
 
 #[test]
