@@ -12,15 +12,16 @@ use crate::line::Line;
 /// The worker's lines, beside the store.
 const SAID: &str = "said.txt";
 
-/// Writes down what a worker has said.
+/// Writes down what a worker has said; what it said after the first `trusted` lines, it said without power.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
-pub(crate) fn note(place: &Path, lines: &[Line]) -> Outcome {
+pub(crate) fn note(place: &Path, lines: &[Line], trusted: usize) -> Outcome {
     let mut said = OpenOptions::new().create(true).append(true).open(noted(place))?;
-    for line in lines {
-        writeln!(said, "{line}")?;
+    for (number, line) in lines.iter().enumerate() {
+        let power = if number < trusted { "" } else { " (without power)" };
+        writeln!(said, "{line}{power}")?;
     }
     Ok(writeln!(said, "ended")?)
 }

@@ -89,7 +89,7 @@ fn one_cycle(
     let before = worker.said();
     worker.go_on();
     let end = worker.end()?;
-    evidence::note(&place, &end.lines)?;
+    evidence::note(&place, &end.lines, end.lines.len())?;
     model.hear(script, &end.lines)?;
     check(&place, model)?;
     let met = failures == FAILURES_UNTIL_TOLD;

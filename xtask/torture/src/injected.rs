@@ -137,7 +137,7 @@ fn one(place: &Path, seed: u64, call: &Call, fault: Fault, breakage: Breakage) -
     fs::create_dir_all(place)?;
     let script = script(seed);
     let End { lines, was_killed, .. } = Worker::traced(place, script, breakage, &fault.options(call))?.end()?;
-    evidence::note(place, &lines)?;
+    evidence::note(place, &lines, lines.len())?;
     let failures = if fault == Fault::Kill { Failures::None } else { Failures::Expected };
     let mut model = Model::new(Survives::Buffered, failures);
     model.hear(script, &lines)?;

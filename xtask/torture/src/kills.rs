@@ -90,7 +90,7 @@ fn one_round(
     pause(&mut worker, script, random)?;
     let end = worker.kill()?;
     counted.kills += u64::from(end.was_killed);
-    evidence::note(place, &end.lines)?;
+    evidence::note(place, &end.lines, end.lines.len())?;
     model.hear(script, &end.lines)?;
     // A creation that was cut short is only begun again by the oracle.
     if model.opened && !is_last && random.below(4) == 0 {

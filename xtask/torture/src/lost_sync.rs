@@ -64,7 +64,7 @@ fn one_store(folder: &Path, seed: u64, cycles: u32, breakage: Breakage) -> Outco
         let mounted = Mounted::ext4(image.device(), &folder.join("mounted"))?;
         fs::create_dir_all(&place)?;
         met += u64::from(end.lines.iter().any(is_failure));
-        let recovered = evidence::note(&place, &end.lines)
+        let recovered = evidence::note(&place, &end.lines, end.lines.len())
             .and_then(|()| model.hear(script, &end.lines))
             .and_then(|()| check(&place, &mut model));
         let checked = recovered

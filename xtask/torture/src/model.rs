@@ -113,7 +113,10 @@ impl Model {
         for (number, line) in lines.iter().enumerate() {
             let is_trusted = number < trusted;
             match line {
-                Line::Open { .. } if !is_trusted => is_open = true,
+                Line::Open { end } if !is_trusted => {
+                    is_open = true;
+                    self.lost_from(*end);
+                }
                 Line::Open { end } => {
                     (is_open, poisoned) = (true, false);
                     self.opened = true;
@@ -170,6 +173,9 @@ impl Model {
         for (thread, state) in (0..).zip(threads).filter(|(_, state)| is_open && state.next < script.operations) {
             self.begun(&script.operation(thread, state.next));
         }
+        if !is_open {
+            self.maybe_opened();
+        }
         Ok(())
     }
 
@@ -178,9 +184,23 @@ impl Model {
         if end < self.end_min {
             return Err(format!("the store was opened and ends at {end}, acknowledged up to {}", self.end_min).into());
         }
-        self.events.retain(|_, known| known.position.is_none_or(|it| it < end));
+        self.lost_from(end);
         self.end_min = end;
         Ok(())
+    }
+
+    /// A process read the log and found it to end here: what was beyond is lost, and its positions are taken again. That holds
+    /// without power too, since what was read was on the disk; that the log will not end before is another matter.
+    fn lost_from(&mut self, end: u64) {
+        self.events.retain(|_, known| known.position.is_none_or(|it| it < end));
+    }
+
+    /// A process that said nothing may have opened the store, and put a shred's completion where an event that is lost had been.
+    fn maybe_opened(&mut self) {
+        let durable = self.end_min;
+        for known in self.events.values_mut().filter(|known| known.position.is_some_and(|it| it >= durable)) {
+            known.position = None;
+        }
     }
 
     fn done(&mut self, operation: &Operation, ended: &Ended) -> Result<(), String> {

@@ -64,7 +64,7 @@ fn one_store(folder: &Path, seed: u64, rounds: u32, breakage: Breakage) -> Outco
         mounted = Mounted::ext4(image.device(), &folder.join("mounted"))?;
         fs::create_dir_all(&place)?;
         let is_seen = round + 1 == rounds || random.below(4) != 0 || !end.lines.iter().any(is_open);
-        let recovered = evidence::note(&place, &end.lines)
+        let recovered = evidence::note(&place, &end.lines, trusted)
             .and_then(|()| model.hear_until(script, &end.lines, trusted))
             .and_then(|()| if is_seen { check(&place, &mut model).map(|checked| checked.is_store) } else { Ok(true) });
         let is_store = recovered

@@ -138,3 +138,42 @@ fn poisoned_store_that_refuses_is_rejected() {
     set(&mut lines, refused, Ended::Undecided { why: why() });
     assert!(hear(&lines, Failures::Expected).is_ok());
 }
+
+const DURABLE: u64 = 20;
+
+/// What one worker said, of which only the first events are durable, and then what another said about when the power was cut.
+fn overtaken(second: &[Line], trusted: usize) -> Model {
+    let mut model = Model::new(Survives::Synced, Failures::Expected);
+    model.hear(SCRIPT, &told()).unwrap();
+    model.end_min = DURABLE;
+    model.hear_until(Script { round: 1, ..SCRIPT }, second, trusted).unwrap();
+    model
+}
+
+fn at_or_beyond(model: &Model, end: u64) -> usize {
+    model.events.values().filter(|known| known.position.is_some_and(|it| it >= end)).count()
+}
+
+#[test]
+fn worker_that_opened_while_the_power_was_cut_tells_where_the_log_ended() {
+    let open = Line::Open { end: DURABLE + 1 };
+    let said = overtaken(std::slice::from_ref(&open), 0);
+    let unsaid = overtaken(&[Line::Open { end: u64::MAX }], 0);
+    assert!(at_or_beyond(&unsaid, DURABLE + 1) > 1, "what is beyond is known, unless an open tells that it is lost");
+    assert_eq!(at_or_beyond(&said, DURABLE + 1), 0);
+    assert_eq!(said.events.len(), unsaid.events.len() - at_or_beyond(&unsaid, DURABLE + 1));
+    // Whether what it found is durable, nobody has said.
+    assert_eq!((said.end_min, overtaken(&[open], 1).end_min), (DURABLE, DURABLE + 1));
+}
+
+#[test]
+fn worker_that_said_nothing_may_have_opened_the_store() {
+    let heard = overtaken(&[Line::Open { end: u64::MAX }], 0);
+    let silent = overtaken(&[], 0);
+    let beyond = at_or_beyond(&heard, DURABLE);
+    assert!(beyond > 1);
+    assert_eq!(at_or_beyond(&silent, DURABLE), 0);
+    assert_eq!(silent.events.len(), heard.events.len());
+    let known = |model: &Model| model.events.values().filter(|known| known.position.is_some()).count();
+    assert_eq!(known(&silent), known(&heard) - beyond, "what is durable is where it was said to be");
+}
