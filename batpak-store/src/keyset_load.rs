@@ -47,13 +47,33 @@ pub(crate) fn load(
 ) -> Result<LoadedKeys, OpenError> {
     let mut tries = if access == Access::Read { READER_TRIES } else { 1 };
     let loaded = loop {
-        match load_once(context, provider) {
+        match judge(context, provider).and_then(|candidates| unlock(context, provider, &candidates)) {
             Err(OpenError::KeysetCorrupt(_)) if tries > 1 => tries -= 1,
             loaded => break loaded?,
         }
         crate::sync::sleep(std::time::Duration::from_millis(1));
     };
-    let (Loaded { mut keyset, mut findings, rewrite, .. }, root) = loaded;
+    with_extents(loaded, context, disk, access)
+}
+
+/// Loads, for writing, the keyset whose copies were judged under the store's lock: nobody else has changed them since.
+pub(crate) fn load_judged(
+    context: &ProviderContext<'_>,
+    provider: &Arc<dyn RootSecretProvider>,
+    disk: &Arc<dyn Disk>,
+    candidates: &Candidates,
+) -> Result<LoadedKeys, OpenError> {
+    with_extents(unlock(context, provider, candidates)?, context, disk, Access::ReadWrite)
+}
+
+/// Reads the extents that the image names.
+fn with_extents(
+    (loaded, root): (Loaded, RootSecret),
+    context: &ProviderContext<'_>,
+    disk: &Arc<dyn Disk>,
+    access: Access,
+) -> Result<LoadedKeys, OpenError> {
+    let Loaded { mut keyset, mut findings, rewrite, .. } = loaded;
     let files =
         KeysetFiles::open(Arc::clone(disk), context.dir, access).map_err(refused("open the keyset in", context.dir))?;
     let extents: Vec<u64> = keyset.extents().collect();
@@ -89,11 +109,12 @@ pub(crate) fn judge(
     Ok(candidates)
 }
 
-fn load_once(
+/// Asks for the root secret that the winner names, and opens it.
+fn unlock(
     context: &ProviderContext<'_>,
     provider: &Arc<dyn RootSecretProvider>,
+    candidates: &Candidates,
 ) -> Result<(Loaded, RootSecret), OpenError> {
-    let candidates = judge(context, provider)?;
     let header = candidates.header();
     let root = provider.unlock(context, &header.provider, header.secret_id)?;
     let loaded = candidates.open(&root).map_err(|why| refuse(why, context.store))?;

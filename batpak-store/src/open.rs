@@ -18,7 +18,7 @@ use crate::{
     indexing::Indexer,
     inspect::inspect,
     keys::Keys,
-    keyset_load::{LoadedKeys, judge, load},
+    keyset_load::{LoadedKeys, judge, load, load_judged},
     layout::{LOCK_FILE, Layout, refused},
     log_read::LogRead,
     log_scan::{KnownBefore, LogScan, scan},
@@ -55,15 +55,7 @@ impl Store {
             return Err(OpenError::EncryptionExpected);
         }
         let lock = opening.lock()?;
-        let held = match config.encryption.provider() {
-            Some(provider) => {
-                // What the keyset names decides which provider is asked, so that a wrong one is told so.
-                judge(&opening.context(), provider)?;
-                provider.hold(&opening.context())?
-            }
-            None => None,
-        };
-        let keys = opening.load_keys(Access::ReadWrite)?;
+        let (keys, held) = opening.take_keys()?.unzip();
         let mut scan = opening.scan(RecoveryMode::Repair, keys.as_ref())?;
         let mut report = OpenReport {
             torn: scan.recovered.torn,
@@ -76,7 +68,7 @@ impl Store {
             _ => None,
         });
         let (keys, unreached) = opening.settle(keys, &mut scan, pending, &mut report)?.unzip();
-        let mut store = opening.wake_writer(scan, keys, report, [lock, held])?;
+        let mut store = opening.wake_writer(scan, keys, report, [lock, held.flatten()])?;
         // All that was read is with the operating system.
         if let Side::Writer(writer) = &store.side {
             writer.index_ended();
@@ -120,6 +112,9 @@ impl Store {
     }
 }
 
+/// A file that is locked as long as it is open; none where nothing needs a lock.
+type Lock = Option<Arc<dyn DiskFile>>;
+
 /// A store that is being opened.
 pub(crate) struct Opening<'a> {
     pub(crate) dir: &'a Path,
@@ -160,7 +155,7 @@ impl<'a> Opening<'a> {
         Arc::new(Source::new(disk, self.dir, self.info.store, self.info.granularity, writable))
     }
 
-    pub(crate) fn lock(&self) -> Result<Option<Arc<dyn DiskFile>>, OpenError> {
+    pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
         let path = self.dir.join(LOCK_FILE);
         let disk = &self.config.disk;
         let lock = match disk.open(&path, Access::ReadWrite) {
@@ -174,6 +169,16 @@ impl<'a> Opening<'a> {
             Ok(false) => Err(OpenError::Locked),
             Err(why) => Err(refused("lock", &path)(why)),
         }
+    }
+
+    /// Loads the keyset for writing, under the store's lock, and keeps others from its root secret. What the keyset names decides which
+    /// provider is asked, so that a wrong one is told so before it locks anything.
+    fn take_keys(&self) -> Result<Option<(LoadedKeys, Lock)>, OpenError> {
+        let Some(provider) = self.config.encryption.provider() else { return Ok(None) };
+        let context = self.context();
+        let judged = judge(&context, provider)?;
+        let held = provider.hold(&context)?;
+        Ok(Some((load_judged(&context, provider, &self.config.disk, &judged)?, held)))
     }
 
     pub(crate) fn load_keys(&self, access: Access) -> Result<Option<LoadedKeys>, OpenError> {
@@ -324,7 +329,7 @@ impl<'a> Opening<'a> {
         scan: LogScan,
         keys: Option<Keys>,
         report: OpenReport,
-        locks: [Option<Arc<dyn DiskFile>>; 2],
+        locks: [Lock; 2],
     ) -> Result<Store, OpenError> {
         let recovered = &scan.recovered;
         let segments = self.dir.join(SEGMENTS_DIR);
@@ -361,7 +366,7 @@ pub(crate) struct Parts<'a> {
 /// The side that a store wakes on.
 pub(crate) enum Wake {
     Reader(Refresh),
-    Writer { start: Start, locks: [Option<Arc<dyn DiskFile>>; 2] },
+    Writer { start: Start, locks: [Lock; 2] },
 }
 
 impl Parts<'_> {
@@ -386,7 +391,7 @@ impl Parts<'_> {
         }
     }
 
-    fn writer(&self, start: Start, locks: [Option<Arc<dyn DiskFile>>; 2]) -> Writer {
+    fn writer(&self, start: Start, locks: [Lock; 2]) -> Writer {
         let config = self.config;
         Writer {
             store: self.info.store,
